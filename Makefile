@@ -1,0 +1,47 @@
+# Every target is one line that a machine without make can type as it stands (on Windows: .venv\Scripts instead of .venv/bin).
+PYTHON ?= python3
+STUDY  ?= employment-agency
+BIN    := .venv/bin
+READY  := .venv/requirements.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup report test lint format typecheck benchmark notebook lock clean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY)  ## Create .venv and install the locked packages (runs only when the lock has changed)
+
+$(READY): requirements.lock
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed; this is ' + sys.version.split()[0] + '. Try: make setup PYTHON=python3.12')"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(READY)
+
+report: setup  ## Build the report of one study: make report STUDY=unemployment-benefit
+	$(BIN)/malmokraften report $(STUDY)
+
+test: setup  ## Run the tests
+	$(BIN)/python -m pytest
+
+lint: setup  ## Check the code's style
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+format: setup  ## Put the code in its standard format
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+typecheck: setup  ## Check the types
+	$(BIN)/mypy
+
+benchmark: setup  ## Time the design, the effects and the whole chain; rewrites docs/benchmarks.md
+	$(BIN)/python tests/benchmarks/benchmark.py --write docs/benchmarks.md
+
+notebook: setup  ## Open the notebooks in JupyterLab
+	$(BIN)/jupyter lab notebooks
+
+lock: setup  ## Renew requirements.lock from pyproject.toml
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --output-file requirements.lock
+
+clean:  ## Remove what was built: caches, reports and fetched data (not .venv)
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage reports/*/output reports/*/data

@@ -1,0 +1,1 @@
+"""What happened to them: follow-up, curves, effects, subgroups."""

@@ -1,0 +1,323 @@
+r"""How large a share has left by each day, in either arm, and how long people stay on average.
+
+Weighted Kaplan-Meier and Aalen-Johansen curves on the exact exit days, with the influence of every person on every functional of them. In the
+symbols below, at the exit days :math:`t_1 < ... < t_J` the weight at risk is :math:`Y_j`, the share leaving :math:`h_j` (to the states that
+count: :math:`h_{kj}`), :math:`S_j = \prod_{l \le j} (1 - h_l)` and :math:`F_j = \sum_{l \le j} S_{l-1} h_{kl}`. When every exit counts,
+:math:`F = 1 - S`, so one formula serves both curves.
+
+References
+----------
+Kaplan & Meier (1958). Nonparametric estimation from incomplete observations. JASA 53, 457-481.
+Aalen & Johansen (1978). An empirical transition matrix for non-homogeneous Markov chains. Scandinavian Journal of Statistics 5, 141-150.
+Royston & Parmar (2013). Restricted mean survival time. BMC Medical Research Methodology 13, 152.
+Therneau, survival package, vignette "methods": infinitesimal jackknife of survfit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from evaluation.analysis.estimates import Clusters, log_log_interval
+from evaluation.analysis.outcomes import Compared, FollowUp, compared_follow_up
+from evaluation.design.cohort import Bools, Cohort, Floats
+from evaluation.design.matching import Comparison
+from evaluation.errors import EstimationError
+
+ARMS = ("treated", "control")
+ANY = "any"
+_ALL_LEFT = 1 - 1e-12  # a share leaving this near 1 is 1: what is missing is rounding in the sum of the weights
+
+
+class EffectSpec(BaseModel):
+    """What is asked of the follow-up."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    horizons_days: tuple[float, ...] = Field(default=(365, 730), min_length=1, description="days after the index date at which shares are compared")
+    rmst_days: float | None = Field(default=730, gt=0, description="days up to which time without success is averaged; None: not asked")
+    success: tuple[str, ...] | None = Field(default=None, description="the states that count as success; None: every exit")
+    level: float = Field(default=0.95, gt=0, lt=1, description="confidence level")
+    smallest_arm: int = Field(default=10, ge=2, description="people an arm of a subgroup needs for its effect to be estimated")
+
+    @field_validator("horizons_days")
+    @classmethod
+    def _rising(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if value[0] <= 0 or any(later <= earlier for earlier, later in pairwise(value)):
+            raise ValueError("horizons must be above 0 and rising")
+        return value
+
+    def succeeded(self, compared: Compared) -> Bools:
+        """Say who left to a state that counts; shape (u,).
+
+        Raises
+        ------
+        EstimationError
+            If `success` names a state the follow-up does not have.
+        """
+        if self.success is None:
+            return compared.exit >= 0
+        unknown = [state for state in self.success if state not in compared.states]
+        if unknown:
+            raise EstimationError(f"success: {', '.join(unknown)} is not a state of the follow-up; it has {', '.join(compared.states)}")
+        return np.isin(compared.exit, [compared.states.index(state) for state in self.success])
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """Share having left, by arm and exit day.
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row per arm, state and exit day: arm, state, days, at_risk (people), at_risk_weighted, probability, std_error, low, high. The state
+        "any" is success as the spec defines it; with several kinds of exit, each has its own rows too.
+    level : float
+    followed : dict of str to ndarray of float
+        Each arm's sorted follow-up times, for numbers at risk between exit days.
+    """
+
+    table: pd.DataFrame
+    level: float
+    followed: dict[str, Floats]
+
+    def at_risk(self, days: list[float]) -> pd.DataFrame:
+        """Count the people still under observation and not yet gone just before each of `days`; one row per arm."""
+        counts = {arm: len(times) - np.searchsorted(times, days, side="left") for arm, times in self.followed.items()}
+        return pd.DataFrame.from_dict(counts, orient="index", columns=days)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Give the curves as one table."""
+        return self.table.copy()
+
+
+def estimate_curves(cohort: Cohort, comparison: Comparison, follow_up: FollowUp, spec: EffectSpec | None = None) -> Curves:
+    """Estimate the share having left by each exit day, with pointwise intervals that respect the matching.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    comparison : Comparison
+    follow_up : FollowUp
+    spec : EffectSpec, optional
+        `success` and `level` are used.
+
+    Returns
+    -------
+    Curves
+    """
+    spec = spec or EffectSpec()
+    compared = compared_follow_up(cohort, comparison, follow_up)
+    wanted = {ANY: spec.succeeded(compared)}
+    if len(compared.states) > 1:
+        wanted |= {state: compared.exit == position for position, state in enumerate(compared.states)}
+    parts: dict[str, list[NDArray[np.generic]]] = {name: [] for name in _CURVE_COLUMNS}
+    for arm in ARMS:
+        inside = np.flatnonzero(compared.treated == (arm == "treated"))
+        hazards = Hazards.of(compared.days[inside], compared.exit[inside] >= 0, compared.weight[inside])
+        people = np.searchsorted(np.sort(compared.days[inside]), hazards.times, side="left")
+        members = _Members.of(compared.clusters, inside, len(compared.days), hazards)
+        for state, success in wanted.items():
+            incidence = Incidence.of(hazards, success[inside])
+            error = _std_errors(incidence, members)
+            low, high = log_log_interval(incidence.probability, error, spec.level)
+            columns = (
+                np.full(len(error), arm),
+                np.full(len(error), state),
+                hazards.times,
+                len(inside) - people,
+                hazards.at_risk,
+                incidence.probability,
+                error,
+                low,
+                high,
+            )
+            for name, column in zip(_CURVE_COLUMNS, columns, strict=True):
+                parts[name].append(column)
+    followed = {arm: np.sort(compared.days[compared.treated == (arm == "treated")]) for arm in ARMS}
+    return Curves(pd.DataFrame({name: np.concatenate(columns) for name, columns in parts.items()}), spec.level, followed)
+
+
+_CURVE_COLUMNS = ("arm", "state", "days", "at_risk", "at_risk_weighted", "probability", "std_error", "low", "high")
+
+
+@dataclass(frozen=True, eq=False)
+class Hazards:
+    """One arm's exits of any kind.
+
+    Attributes
+    ----------
+    times, at_risk, share : ndarray of float, shape (J,)
+        Exit days, :math:`Y_j`, :math:`h_j`.
+    before, remaining : ndarray of float, shape (J,)
+        :math:`S_{j-1}` and :math:`S_j`.
+    last : ndarray of int, shape (m,)
+        Index of the last exit day at which each person was at risk; -1 for nobody's.
+    left : ndarray of bool, shape (m,)
+        Whether the person's own exit was seen.
+    weight : ndarray of float, shape (m,)
+    """
+
+    times: Floats
+    at_risk: Floats
+    share: Floats
+    before: Floats
+    remaining: Floats
+    last: NDArray[np.intp]
+    left: Bools
+    weight: Floats
+
+    @classmethod
+    def of(cls, days: Floats, left: Bools, weight: Floats) -> Hazards:
+        """Count who is at risk and who leaves on each exit day; arrays of shape (m,)."""
+        order = np.argsort(days, kind="stable")
+        ordered = days[order]
+        times = np.unique(ordered[left[order]])
+        reverse = np.append(np.cumsum(weight[order][::-1])[::-1], 0.0)
+        at_risk = reverse[np.searchsorted(ordered, times, side="left")]
+        last = np.searchsorted(times, days, side="right") - 1
+        share = np.bincount(last[left], weight[left], minlength=len(times)) / at_risk
+        share[share > _ALL_LEFT] = 1.0
+        remaining = np.cumprod(1 - share)
+        before = np.append(1.0, remaining[:-1])[: len(times)]
+        return cls(times, at_risk, share, before, remaining, last, left, weight)
+
+
+@dataclass(frozen=True, eq=False)
+class Incidence:
+    """One arm's share having left to the states that count.
+
+    Attributes
+    ----------
+    hazards : Hazards
+    success : ndarray of bool, shape (m,)
+    share, probability : ndarray of float, shape (J,)
+        :math:`h_{kj}` and :math:`F_j`.
+    per_leaver : ndarray of float, shape (J,)
+        :math:`1 / ((1 - h_j) Y_j)`, and 0 where everybody leaves: nobody is left for it to matter to.
+    """
+
+    hazards: Hazards
+    success: Bools
+    share: Floats
+    probability: Floats
+    per_leaver: Floats
+
+    @classmethod
+    def of(cls, hazards: Hazards, success: Bools) -> Incidence:
+        """Count the exits that count; `success` has shape (m,)."""
+        share = np.bincount(hazards.last[success], hazards.weight[success], minlength=len(hazards.times)) / hazards.at_risk
+        stay = 1 - hazards.share
+        per_leaver = np.divide(1.0, stay * hazards.at_risk, out=np.zeros_like(stay), where=stay > 0)
+        return cls(hazards, success, share, np.cumsum(hazards.before * share), per_leaver)
+
+    def at(self, day: float) -> tuple[float, Floats]:
+        r"""Give :math:`F` at `day` and its influence, shape (m,).
+
+        The derivative of :math:`F_j` in the weight of i is :math:`\sum_{l \le j} S_{l-1} dh_{kl} + (F_l - F_j) dh_l / (1 - h_l)`, where
+        :math:`dh_l = (1\{i\ leaves\ at\ t_l\} - h_l 1\{i\ at\ risk\}) / Y_l`.
+        """
+        count = int(np.searchsorted(self.hazards.times, day, side="right"))
+        value = float(self.probability[count - 1]) if count else 0.0
+        return value, self._influence(count, self.hazards.before[:count], self.probability[:count] - value)
+
+    def restricted_mean(self, day: float) -> tuple[float, Floats]:
+        r"""Give the mean time without success up to `day`, :math:`\int_0^\tau (1 - F)`, and its influence, shape (m,)."""
+        count = int(np.searchsorted(self.hazards.times, day, side="right"))
+        times, probability = self.hazards.times[:count], self.probability[:count]
+        area = np.diff(np.append(times, day)) * probability
+        ahead = np.cumsum(area[::-1])[::-1]
+        value = day - float(area.sum())
+        return value, self._influence(count, -(day - times) * self.hazards.before[:count], ahead - (day - times) * probability)
+
+    def _influence(self, count: int, for_success: Floats, for_exit: Floats) -> Floats:
+        """Sum, over the first `count` exit days, `for_success` times dh_k plus `for_exit` times dh / (1 - h), for each person."""
+        hazards = self.hazards
+        own_success, own_exit = np.zeros(count + 1), np.zeros(count + 1)  # the last place, index -1, is for those gone before the first exit day
+        drift = np.zeros(count + 1)
+        own_success[:count] = for_success / hazards.at_risk[:count]
+        own_exit[:count] = for_exit * self.per_leaver[:count]
+        drift[:count] = np.cumsum(own_success[:count] * self.share[:count] + own_exit[:count] * hazards.share[:count])
+        seen = np.minimum(hazards.last, count - 1)
+        inside = hazards.last < count
+        own = np.where(inside & self.success, own_success[seen], 0.0) + np.where(inside & hazards.left, own_exit[seen], 0.0)
+        return np.asarray(hazards.weight * (own - drift[seen]), dtype=np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class _Members:
+    """Memberships of one arm's people, sorted by cluster and then by when they leave, once per way of clustering.
+
+    Each entry of `ways` is (sign, person, weight, first of its cluster): the variance is the signed sum over the ways.
+    """
+
+    ways: tuple[tuple[int, NDArray[np.intp], Floats, Bools], ...]
+
+    @classmethod
+    def of(cls, clusters: Clusters, inside: NDArray[np.intp], people: int, hazards: Hazards) -> _Members:
+        place = np.full(people, -1, dtype=np.intp)
+        place[inside] = np.arange(len(inside))
+        here = np.flatnonzero(place[clusters.member] >= 0)
+        person, share = place[clusters.member[here]], clusters.share[here]
+        ways = [cls._way(1, clusters.code[here], person, share * hazards.weight[person], hazards.last)]
+        if not clusters.nested:
+            everybody = np.arange(len(inside))
+            ways.append(cls._way(1, everybody, everybody, hazards.weight, hazards.last))
+            ways.append(cls._way(-1, np.arange(len(here)), person, share * hazards.weight[person], hazards.last))
+        return cls(tuple(ways))
+
+    @staticmethod
+    def _way(
+        sign: int, code: NDArray[np.intp], person: NDArray[np.intp], weight: Floats, last: NDArray[np.intp]
+    ) -> tuple[int, NDArray[np.intp], Floats, Bools]:
+        order = np.lexsort((last[person], code))
+        first = np.append(True, code[order][1:] != code[order][:-1]) if len(order) else np.zeros(0, dtype=bool)
+        return sign, person[order], weight[order], first
+
+
+def _std_errors(incidence: Incidence, members: _Members) -> Floats:
+    """Give the standard error of :math:`F_j` at every exit day, in O(n log n).
+
+    The influence of somebody still there is weight x D_j with D_j the same for all; once gone at e it is weight x (alpha_e + beta_e F_j). A
+    cluster's sum is thus (R, A, B) . (D_j, 1, F_j), where R is its weight still there and A, B what its leavers brought; the products of R, A
+    and B, summed over clusters, change only when somebody leaves.
+    """
+    hazards = incidence.hazards
+    count = len(hazards.times)
+    success_drift = np.cumsum(hazards.before * incidence.share / hazards.at_risk)
+    exit_drift = np.cumsum(hazards.share * incidence.per_leaver)
+    level_drift = np.cumsum(hazards.share * incidence.per_leaver * incidence.probability)
+    own = np.where(incidence.success, (hazards.before / hazards.at_risk)[hazards.last], 0.0) if count else np.zeros(len(hazards.last))
+    leave = np.where(hazards.left, incidence.per_leaver[hazards.last], 0.0) if count else np.zeros(len(hazards.last))
+    at = np.maximum(hazards.last, 0)
+    level = incidence.probability[at] if count else np.zeros(len(at))
+    never = hazards.last < 0
+    alpha = np.where(never, 0.0, own + leave * level - (success_drift + level_drift)[at] if count else 0.0)
+    beta = np.where(never, 0.0, exit_drift[at] - leave if count else 0.0)
+    direction = np.stack([incidence.probability * exit_drift - success_drift - level_drift, np.ones(count), incidence.probability])
+
+    variance = np.zeros(count)
+    for sign, person, weight, first in members.ways:
+        if len(person) == 0:
+            continue
+        brought = np.stack([-weight, weight * alpha[person], weight * beta[person]])
+        cluster = np.cumsum(first) - 1
+        start = np.flatnonzero(first)
+        whole = np.add.reduceat(weight, start)
+        running = np.cumsum(brought, axis=1)
+        earlier = (running[:, start] - brought[:, start])[:, cluster]
+        after = running - earlier
+        after[0] += whole[cluster]
+        before = after - brought
+        bin_of = hazards.last[person] + 1
+        for row, column, times in ((0, 0, 1), (1, 1, 1), (2, 2, 1), (0, 1, 2), (0, 2, 2), (1, 2, 2)):
+            change = np.bincount(bin_of, after[row] * after[column] - before[row] * before[column], minlength=count + 1)
+            if row == column == 0:
+                change[0] += whole @ whole
+            variance += sign * times * np.cumsum(change)[1:] * direction[row] * direction[column]
+    return np.sqrt(np.maximum(variance, 0.0))

@@ -1,0 +1,263 @@
+"""What difference did it make: shares at each horizon, days sooner, hazard ratio, each with the arms it compares.
+
+One pass over the compared people; every number keeps its influence function, so that subgroups, contrasts and joint tests need nothing new.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evaluation.analysis.curves import ANY, ARMS, EffectSpec, Hazards, Incidence
+from evaluation.analysis.estimates import Estimate, Ratio, Unit
+from evaluation.analysis.hazards import LogRank, RiskSets, cox_log_ratio, log_rank
+from evaluation.analysis.outcomes import Compared, FollowUp, TimeUnit, compared_follow_up
+from evaluation.design.cohort import Bools, Cohort, Floats
+from evaluation.design.matching import Comparison
+from evaluation.errors import EstimationError, HorizonError
+
+
+@dataclass(frozen=True, eq=False)
+class Arm:
+    """One side of the comparison.
+
+    Attributes
+    ----------
+    n : int
+        People.
+    events : int
+        People whose exit counts as success.
+    risk : dict of float to Estimate
+        Share with success by each horizon (days).
+    cumulative_incidence : dict of (str, float) to Estimate
+        Share having left to each state by each horizon.
+    rmst : Estimate or None
+        Mean days without success up to `rmst_days`.
+    """
+
+    n: int
+    events: int
+    risk: dict[float, Estimate]
+    cumulative_incidence: dict[tuple[str, float], Estimate]
+    rmst: Estimate | None
+
+
+@dataclass(frozen=True, eq=False)
+class Effects:
+    """Treated against control.
+
+    Attributes
+    ----------
+    risk_difference : dict of float to Estimate
+        By horizon (days): share with success among the treated minus that among their controls.
+    cumulative_incidence : dict of (str, float) to Estimate
+        The same per state.
+    rmst_difference : Estimate or None
+        Mean days without success up to `rmst_days`, treated minus control; negative means sooner.
+    hazard_ratio : Ratio or None
+        None where one arm has no success.
+    log_rank : LogRank or None
+    arms : dict of str to Arm
+        "treated" and "control".
+    spec : EffectSpec
+    observed_days : float
+        How long both arms were observed; infinite where everybody was seen to leave.
+    notes : tuple of str
+        What could not be estimated and why.
+    """
+
+    risk_difference: dict[float, Estimate]
+    cumulative_incidence: dict[tuple[str, float], Estimate]
+    rmst_difference: Estimate | None
+    hazard_ratio: Ratio | None
+    log_rank: LogRank | None
+    arms: dict[str, Arm]
+    spec: EffectSpec
+    observed_days: float
+    notes: tuple[str, ...]
+
+    def estimates(self) -> dict[str, Estimate]:
+        """Give every difference that can be compared between groups, by a stable name: risk_<days>, rmst, log_hazard_ratio."""
+        found = {f"risk_{horizon:g}": estimate for horizon, estimate in self.risk_difference.items()}
+        if self.rmst_difference is not None:
+            found["rmst"] = self.rmst_difference
+        if self.hazard_ratio is not None:
+            found["log_hazard_ratio"] = self.hazard_ratio.log
+        return found
+
+    def to_frame(self) -> pd.DataFrame:
+        """Give one row per measure: measure, horizon_days, treated, control, effect, std_error, low, high, p_value."""
+        treated, control = self.arms["treated"], self.arms["control"]
+        rows = [_row("risk_difference", h, treated.risk[h].value, control.risk[h].value, estimate) for h, estimate in self.risk_difference.items()]
+        rows += [
+            _row(
+                f"incidence_difference: {state}",
+                h,
+                treated.cumulative_incidence[state, h].value,
+                control.cumulative_incidence[state, h].value,
+                estimate,
+            )
+            for (state, h), estimate in self.cumulative_incidence.items()
+        ]
+        if self.rmst_difference is not None and treated.rmst and control.rmst:
+            rows.append(_row("rmst_difference", self.spec.rmst_days, treated.rmst.value, control.rmst.value, self.rmst_difference))
+        if self.hazard_ratio is not None:
+            rows.append(_row("hazard_ratio", None, np.nan, np.nan, self.hazard_ratio))
+        return pd.DataFrame(rows)
+
+    def summary(self) -> str:
+        """Write the effects as a short text for a terminal."""
+        table = self.to_frame().drop(columns=["std_error"]).to_string(index=False, float_format=lambda value: f"{value:.4g}", na_rep="")
+        return "\n".join(
+            [f"{self.arms['treated'].n} treated, {self.arms['control'].n} controls, {self.spec.level:.0%} intervals", table, *self.notes]
+        )
+
+
+def estimate_effects(cohort: Cohort, comparison: Comparison, follow_up: FollowUp, spec: EffectSpec | None = None) -> Effects:
+    """Compare what happened to the treated with what happened to their controls.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    comparison : Comparison
+    follow_up : FollowUp
+        Must hold everybody in the comparison.
+    spec : EffectSpec, optional
+
+    Returns
+    -------
+    Effects
+
+    Raises
+    ------
+    HorizonError
+        If a horizon, or `rmst_days`, lies beyond what was observed in either arm; all of them are listed.
+    EstimationError
+        If `success` names an unknown state.
+    """
+    spec = spec or EffectSpec()
+    compared = compared_follow_up(cohort, comparison, follow_up)
+    success = spec.succeeded(compared)
+    effects = effects_within(compared, success, np.ones(len(compared.days), dtype=bool), spec)
+    _refuse_unseen_horizons(effects, follow_up.unit)
+    return effects
+
+
+def effects_within(compared: Compared, success: Bools, inside: Bools, spec: EffectSpec) -> Effects:
+    """Estimate the effects among the compared people `inside`, shape (u,); horizons beyond their follow-up become notes."""
+    notes: list[str] = []
+    sides = {arm: np.flatnonzero(inside & (compared.treated == (arm == "treated"))) for arm in ARMS}
+    incidences = {arm: _incidences(compared, success, rows) for arm, rows in sides.items()}
+    reach = min(_seen_until(compared, incidences[arm][ANY], sides[arm]) for arm in ARMS)
+    horizons = [horizon for horizon in spec.horizons_days if horizon <= reach]
+    notes += [f"share at {horizon:g} days: not observed that long in both arms" for horizon in spec.horizons_days if horizon > reach]
+    rmst_days = spec.rmst_days if spec.rmst_days is not None and spec.rmst_days <= reach else None
+    if spec.rmst_days is not None and rmst_days is None:
+        notes.append(f"mean days up to {spec.rmst_days:g}: not observed that long in both arms")
+
+    arms = {arm: _arm(compared, success, sides[arm], incidences[arm], horizons, rmst_days, spec, arm) for arm in ARMS}
+    treated, control = arms["treated"], arms["control"]
+    people = np.flatnonzero(inside)
+    sets = RiskSets.of(compared.days[people], success[people], compared.treated[people], compared.weight[people])
+    ratio, test = None, None
+    try:
+        value, influence = cox_log_ratio(sets)
+        ratio = Ratio(
+            Estimate("log of hazard ratio", value, _spread(influence, people, len(inside)), compared.clusters, "log ratio", len(people), spec.level)
+        )
+        test = log_rank(sets, people, len(inside), compared.clusters, spec.level)
+    except EstimationError as error:
+        notes.append(str(error))
+    return Effects(
+        risk_difference={horizon: treated.risk[horizon] - control.risk[horizon] for horizon in horizons},
+        cumulative_incidence={key: treated.cumulative_incidence[key] - control.cumulative_incidence[key] for key in treated.cumulative_incidence},
+        rmst_difference=treated.rmst - control.rmst if treated.rmst is not None and control.rmst is not None else None,
+        hazard_ratio=ratio,
+        log_rank=test,
+        arms=arms,
+        spec=spec,
+        observed_days=reach,
+        notes=tuple(notes),
+    )
+
+
+def _incidences(compared: Compared, success: Bools, rows: NDArray[np.intp]) -> dict[str, Incidence]:
+    """Give the incidence of success ("any") and, where there are several states, of each."""
+    hazards = Hazards.of(compared.days[rows], compared.exit[rows] >= 0, compared.weight[rows])
+    found = {ANY: Incidence.of(hazards, success[rows])}
+    if len(compared.states) > 1:
+        found |= {state: Incidence.of(hazards, compared.exit[rows] == position) for position, state in enumerate(compared.states)}
+    return found
+
+
+def _arm(
+    compared: Compared,
+    success: Bools,
+    rows: NDArray[np.intp],
+    incidences: dict[str, Incidence],
+    horizons: list[float],
+    rmst_days: float | None,
+    spec: EffectSpec,
+    arm: str,
+) -> Arm:
+    def estimate(name: str, found: tuple[float, Floats], unit: Unit) -> Estimate:
+        value, influence = found
+        interval: Literal["plain", "log-log"] = "log-log" if unit == "probability" else "plain"
+        return Estimate(name, value, _spread(influence, rows, len(compared.days)), compared.clusters, unit, len(rows), spec.level, interval)
+
+    whole = incidences[ANY]
+    return Arm(
+        n=len(rows),
+        events=int(success[rows].sum()),
+        risk={horizon: estimate(f"share at {horizon:g} days, {arm}", whole.at(horizon), "probability") for horizon in horizons},
+        cumulative_incidence={
+            (state, horizon): estimate(f"share in {state} at {horizon:g} days, {arm}", incidence.at(horizon), "probability")
+            for state, incidence in incidences.items()
+            if state != ANY
+            for horizon in horizons
+        },
+        rmst=None if rmst_days is None else estimate(f"mean days to {rmst_days:g}, {arm}", whole.restricted_mean(rmst_days), "days"),
+    )
+
+
+def _spread(influence: Floats, rows: NDArray[np.intp], people: int) -> Floats:
+    whole = np.zeros(people)
+    whole[rows] = influence
+    return whole
+
+
+def _seen_until(compared: Compared, incidence: Incidence, rows: NDArray[np.intp]) -> float:
+    """Give the last day an arm's curve is known: its longest follow-up, or for ever if everybody was seen to leave."""
+    remaining = incidence.hazards.remaining
+    return np.inf if len(remaining) and remaining[-1] == 0 else float(compared.days[rows].max())
+
+
+def _refuse_unseen_horizons(effects: Effects, unit: TimeUnit) -> None:
+    spec = effects.spec
+    asked = {*spec.horizons_days, *([spec.rmst_days] if spec.rmst_days is not None else [])}
+    beyond = sorted(horizon for horizon in asked if horizon > effects.observed_days)
+    if beyond:
+        listed = ", ".join(f"{horizon / unit.days:g}" for horizon in beyond)
+        reach = f"{effects.observed_days / unit.days:g} (unit: {unit.name.lower()})"
+        raise HorizonError(
+            f"follow-up: horizons must lie within what was observed in both arms, {reach}; {listed} {'does' if len(beyond) == 1 else 'do'} not; "
+            "ask for shorter horizons, or extend the follow-up"
+        )
+
+
+def _row(measure: str, horizon: float | None, treated: float, control: float, effect: Estimate | Ratio) -> dict[str, object]:
+    return {
+        "measure": measure,
+        "horizon_days": np.nan if horizon is None else horizon,
+        "treated": treated,
+        "control": control,
+        "effect": effect.value,
+        "std_error": effect.std_error,
+        "low": effect.low,
+        "high": effect.high,
+        "p_value": effect.p_value,
+    }

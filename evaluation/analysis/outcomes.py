@@ -1,0 +1,257 @@
+"""What happened to each person, and when: days to the first exit, its state, or censoring.
+
+The flat entrance: durations and events as columns of a table. Durations may come in weeks or other units; they are kept in days, with the unit
+they were recorded in beside them, so that axes and sentences can speak it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evaluation.analysis.estimates import Clusters
+from evaluation.design.cohort import Bools, Cohort, Floats
+from evaluation.design.matching import Comparison
+from evaluation.errors import InputError, Problem
+
+CENSORED = "censored"
+EVENT = "event"
+
+
+class TimeUnit(Enum):
+    """A unit durations are recorded in; the value is its length in days."""
+
+    DAY = 1.0
+    WEEK = 7.0
+    TWO_WEEKS = 14.0
+    MONTH = 30.4375  # a twelfth of 365.25 days
+    YEAR = 365.25
+
+    @property
+    def days(self) -> float:
+        """Length in days."""
+        return float(self.value)
+
+    @classmethod
+    def named(cls, name: str) -> TimeUnit:
+        """Give the unit of that name, such as "week" or "two_weeks"."""
+        try:
+            return cls[name.upper()]
+        except KeyError:
+            known = ", ".join(unit.name.lower() for unit in cls)
+            raise InputError([Problem("unit", "is not a known unit of time", f"choose among {known}")]) from None
+
+
+@dataclass(frozen=True, eq=False)
+class FollowUp:
+    """What happened to each person.
+
+    Attributes
+    ----------
+    person : Index, shape (n,)
+    days : ndarray of float, shape (n,)
+        Days from the index date to the first exit or to censoring; above 0.
+    state : Categorical, shape (n,)
+        "censored", or the state the person left to. "censored" is the first category.
+    horizon : float
+        Longest follow-up, days.
+    unit : TimeUnit
+        The unit the durations were recorded in.
+    """
+
+    person: pd.Index
+    days: Floats
+    state: pd.Categorical
+    horizon: float
+    unit: TimeUnit
+
+    def __post_init__(self) -> None:
+        self.days.setflags(write=False)
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """The states people can leave to, in order."""
+        return tuple(self.state.categories[1:])
+
+    def to_frame(self) -> pd.DataFrame:
+        """Give person, days and state as a table."""
+        return pd.DataFrame({"person": self.person, "days": self.days, "state": self.state})
+
+
+def followup_from_table(
+    frame: pd.DataFrame,
+    *,
+    days: str,
+    event: str,
+    censored: object = 0,
+    unit: str = "day",
+    person: str | None = None,
+    states: Sequence[object] | None = None,
+) -> FollowUp:
+    """Read durations and events from a table with one row per person.
+
+    Parameters
+    ----------
+    frame : DataFrame, shape (n, c)
+    days : str
+        Column with the time from the index date to exit or censoring, in `unit`s.
+    event : str
+        Column with 0/1, or with a category per kind of exit.
+    censored : object
+        The label in `event` of those whose exit was not seen.
+    unit : {"day", "week", "two_weeks", "month", "year"}
+        What one step of `days` means.
+    person : str, optional
+        Column with ids; without it the table's index is the id, as in `cohort_from_table`.
+    states : sequence, optional
+        The labels `event` may have besides `censored`, in the order to show them. Without it, those present, sorted.
+
+    Returns
+    -------
+    FollowUp
+
+    Raises
+    ------
+    InputError
+        With every problem at once: missing column, empty table, durations that are not numbers, missing, 0 or negative, events that are missing
+        or have an unknown label, no row with the censoring label.
+    """
+    length = TimeUnit.named(unit)
+    absent = [name for name in (days, event, person) if name and name not in frame.columns]
+    if absent or frame.empty:
+        problems = [Problem(name, "is not a column of the follow-up table", f"it has: {', '.join(map(str, frame.columns[:30]))}") for name in absent]
+        raise InputError(problems or [Problem("the follow-up table", "has no rows", "check the file and its separator")])
+    ids = pd.Index(frame[person]) if person else frame.index
+    duration, problems = _durations(frame[days])
+    labels = _labels(frame[event], censored)
+    expected = sorted(labels[labels != CENSORED].dropna().unique()) if states is None else [_label(state) for state in states]
+    problems += _event_problems(labels, frame[event], expected, declared=states is not None)
+    if not ids.is_unique:
+        problems.append(
+            Problem.in_rows(person or "the table's index", "must be unique, one row per person", ids.duplicated(), "keep one row per person")
+        )
+    if problems:
+        raise InputError(problems)
+    duration = duration * length.days
+    state = pd.Categorical(labels, categories=[CENSORED, *expected])
+    return FollowUp(person=ids, days=duration, state=state, horizon=float(duration.max()), unit=length)
+
+
+def _durations(column: pd.Series) -> tuple[Floats, list[Problem]]:
+    name = str(column.name)
+    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    missing = column.isna().to_numpy()
+    rules = [
+        (missing, "must not be missing", "everybody has at least a day of follow-up; people without belong outside the table"),
+        (np.isnan(numbers) & ~missing, "must be a number", "give a duration, not a date or a text"),
+        (np.isinf(numbers), "must be finite", "give the time to censoring instead"),
+        (numbers < 0, "must not be negative", "an exit before the index date is a placebo outcome, not follow-up; check the index date"),
+        (numbers == 0, "must be above 0", "someone who left on the index date was not at risk; check the index date, or use half a unit"),
+    ]
+    return numbers, [Problem.in_rows(name, rule, broken, remedy) for broken, rule, remedy in rules if broken.any()]
+
+
+def _label(value: object) -> str:
+    """Write 1, 1.0 and True as "event", anything else as text."""
+    if isinstance(value, bool | np.bool_ | int | float | np.number):
+        return EVENT if float(value) == 1 else f"{float(value):g}"
+    return str(value)
+
+
+def _labels(column: pd.Series, censored: object) -> pd.Series:
+    """Translate each distinct value once."""
+    values = column.astype("object")
+    meaning = {value: CENSORED if value == censored else _label(value) for value in values.dropna().unique()}
+    return values.map(meaning)
+
+
+def _event_problems(labels: pd.Series, column: pd.Series, expected: list[str], *, declared: bool) -> list[Problem]:
+    name = str(column.name)
+    problems = []
+    if labels.isna().any():
+        problems.append(
+            Problem.in_rows(name, "must not be missing", labels.isna().to_numpy(), "someone whose exit was not seen has the censoring label")
+        )
+    unknown = (~labels.isin([CENSORED, *expected]) & labels.notna()).to_numpy()
+    if unknown.any():
+        problems.append(
+            Problem.in_rows(
+                name,
+                f"must be the censoring label or one of the {len(expected)} declared states",
+                unknown,
+                "add the state to the plan, or correct the label",
+            )
+        )
+    if not declared and not pd.api.types.is_numeric_dtype(column) and not (labels == CENSORED).any():
+        problems.append(
+            Problem(
+                name,
+                "has no row with the censoring label, so everybody would count as having left",
+                "give `censored`, or `states` if nobody is censored",
+            )
+        )
+    return problems
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """Follow-up of the compared people only, in the order of their influence functions.
+
+    Attributes
+    ----------
+    days, weight : ndarray of float, shape (u,)
+    exit : ndarray of int, shape (u,)
+        Position of the state in `states`; -1 where censored.
+    treated : ndarray of bool, shape (u,)
+    states : tuple of str
+    clusters : Clusters
+    rows : ndarray of int, shape (u,)
+        Cohort rows.
+    """
+
+    days: Floats
+    weight: Floats
+    exit: NDArray[np.intp]
+    treated: Bools
+    states: tuple[str, ...]
+    clusters: Clusters
+    rows: NDArray[np.intp]
+
+
+def compared_follow_up(cohort: Cohort, comparison: Comparison, follow_up: FollowUp) -> Compared:
+    """Look up the follow-up of everybody in the comparison, by person.
+
+    Raises
+    ------
+    InputError
+        If the comparison was made of another cohort, or somebody compared has no follow-up.
+    """
+    if comparison.person is not cohort.person:
+        raise InputError([Problem("comparison", "was made of another cohort", "match the cohort that is given here")])
+    rows = comparison.rows
+    if follow_up.person is comparison.person or follow_up.person.equals(comparison.person):
+        place = rows
+    else:
+        place = follow_up.person.get_indexer(comparison.person[rows])
+        if (place < 0).any():
+            raise InputError(
+                [
+                    Problem.in_rows(
+                        "follow-up", "must exist for everybody who is compared", place < 0, "compare the ids' type and spelling in the two tables"
+                    )
+                ]
+            )
+    return Compared(
+        days=follow_up.days[place],
+        weight=comparison.weights[rows],
+        exit=np.asarray(follow_up.state.codes, dtype=np.intp)[place] - 1,
+        treated=comparison.treated[rows],
+        states=follow_up.states,
+        clusters=Clusters.of(comparison),
+        rows=rows,
+    )

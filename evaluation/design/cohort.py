@@ -1,0 +1,279 @@
+"""Who is in the study, on which side, and what was known about them beforehand.
+
+The flat entrance: a table with one row per person, as an evaluator already has it. Rows keep their order. Everything that later sums over
+people does so in `Cohort.order`, which depends on what the rows say and not on how they are sorted, so that shuffling the table changes no
+result, not even in the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evaluation.errors import InputError, Problem
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+Rows = NDArray[np.intp]
+Hashes = NDArray[np.uint64]
+
+MISSING_LEVEL = "missing"
+_MIXER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads neighbouring values over all 64 bits (Knuth, TAOCP 3, 6.4)
+
+
+@dataclass(frozen=True, eq=False)
+class Cohort:
+    """The people of the study, one row each.
+
+    Attributes
+    ----------
+    covariates : DataFrame, shape (n, p)
+        What was known before the index date. Numbers are float64, everything else categorical with sorted levels; nothing is missing.
+    treated : ndarray of bool, shape (n,)
+    person : Index, shape (n,)
+        Pseudonymous ids, unique.
+    strata : DataFrame, shape (n, q)
+        Further columns for exact matching and for breaking results down, not in the participation model.
+    index_date : Series of datetime, shape (n,), or None
+        The day follow-up starts; None where durations come ready-made.
+    tiebreak : ndarray of uint64, shape (n,)
+        Hash of the person id: the only thing that decides between exactly tied people.
+    order : ndarray of int, shape (n,)
+        Rows sorted by a hash of their contents: the order in which sums are taken.
+    attrition : DataFrame
+        One row per step: step, treated, control.
+    """
+
+    covariates: pd.DataFrame
+    treated: Bools
+    person: pd.Index
+    strata: pd.DataFrame
+    index_date: pd.Series | None
+    tiebreak: Hashes
+    order: Rows
+    attrition: pd.DataFrame
+
+    def __post_init__(self) -> None:
+        for array in (self.treated, self.tiebreak, self.order):
+            array.setflags(write=False)
+
+    def __len__(self) -> int:
+        return len(self.treated)
+
+    @property
+    def n_treated(self) -> int:
+        """Number of treated people."""
+        return int(self.treated.sum())
+
+    @property
+    def n_control(self) -> int:
+        """Number of people in the control pool."""
+        return len(self) - self.n_treated
+
+    def column(self, name: str) -> pd.Series:
+        """Give a covariate or stratum column by name.
+
+        Raises
+        ------
+        InputError
+            If the cohort has no such column.
+        """
+        for frame in (self.covariates, self.strata):
+            if name in frame.columns:
+                return frame[name]
+        known = ", ".join([*self.covariates.columns, *self.strata.columns])
+        raise InputError([Problem(name, "is neither a covariate nor a stratum of the cohort", f"choose among {known}, or add it to strata")])
+
+    def codes(self, names: Sequence[str]) -> tuple[Rows, pd.DataFrame]:
+        """Number the combinations of the named columns.
+
+        Returns
+        -------
+        code : ndarray of int, shape (n,)
+        levels : DataFrame
+            One row per code, in the order of the sorted levels.
+        """
+        if not names:
+            return np.zeros(len(self), dtype=np.intp), pd.DataFrame(index=[0])
+        frame = pd.concat([self.column(name) for name in names], axis=1)
+        grouped = frame.groupby(list(names), observed=True, sort=True)
+        levels = grouped.size().reset_index()[list(names)]
+        return np.asarray(grouped.ngroup(), dtype=np.intp), levels
+
+    def to_frame(self) -> pd.DataFrame:
+        """Give the cohort as one table: person, treated, covariates, strata."""
+        return pd.concat([pd.DataFrame({"person": self.person, "treated": self.treated}), self.covariates, self.strata], axis=1)
+
+
+def cohort_from_table(
+    frame: pd.DataFrame,
+    *,
+    treated: str,
+    covariates: Sequence[str],
+    person: str | None = None,
+    index_date: str | None = None,
+    strata: Sequence[str] = (),
+    missing: Literal["error", "category"] = "error",
+) -> Cohort:
+    """Read a table with one row per person as the cohort of the study.
+
+    Parameters
+    ----------
+    frame : DataFrame, shape (n, c)
+        One row per person. Outcome columns may be present or absent; they are not looked at.
+    treated : str
+        Column with 1 (or True) for participants and 0 for the control pool.
+    covariates : sequence of str, length p
+        Columns known before the index date that the participation model uses. Numbers and booleans enter as numbers, anything else as
+        categories.
+    person : str, optional
+        Column with pseudonymous ids; without it the table's index is the id.
+    index_date : str, optional
+        Column with the day follow-up starts.
+    strata : sequence of str, optional
+        Columns for exact matching and breakdowns only.
+    missing : {"error", "category"}
+        What a missing covariate means. "category" keeps the person: a category gets the level "missing", a number gets the median and a
+        companion column `<name>_missing` with 1. Nobody is ever dropped for a missing value.
+
+    Returns
+    -------
+    Cohort
+        Rows in the order of `frame`.
+
+    Raises
+    ------
+    InputError
+        With every problem at once: missing column, empty table, `treated` not 0/1 or all one group, duplicate or missing person, missing,
+        infinite or constant covariate.
+    """
+    covariates, strata = list(dict.fromkeys(covariates)), list(dict.fromkeys(strata))
+    _require_columns(frame, [treated, *covariates, *strata, *(name for name in (person, index_date) if name)])
+    problems = _treated_problems(frame[treated], treated)
+    ids = pd.Index(frame[person]) if person else frame.index
+    problems += _person_problems(ids, person or "the table's index")
+    if not covariates:
+        problems.append(Problem("covariates", "at least one is needed", "name the columns known before the index date"))
+    columns: dict[str, pd.Series] = {}
+    for name in covariates:
+        problems += _covariate_problems(frame[name], missing)
+    problems += [
+        Problem.in_rows(name, "must not be missing", frame[name].isna().to_numpy(), "fill it in")
+        for name in strata
+        if missing == "error" and frame[name].isna().any()
+    ]
+    if problems:
+        raise InputError(problems)
+
+    for name in covariates:
+        columns |= _clean_covariate(frame[name])
+    side = frame[treated].to_numpy(dtype=bool)
+    cleaned = pd.DataFrame(columns, copy=False)
+    steps = pd.DataFrame({"step": ["in_table"], "treated": [int(side.sum())], "control": [int((~side).sum())]})
+    return Cohort(
+        covariates=cleaned,
+        treated=side,
+        person=ids,
+        strata=pd.DataFrame({name: _as_category(frame[name]) for name in strata if name not in columns}, index=cleaned.index),
+        index_date=pd.to_datetime(frame[index_date]).reset_index(drop=True) if index_date else None,
+        tiebreak=_hash_ids(ids),
+        order=np.argsort(_content_hash(cleaned, side), kind="stable"),
+        attrition=steps,
+    )
+
+
+def _require_columns(frame: pd.DataFrame, needed: Sequence[str]) -> None:
+    absent = [name for name in dict.fromkeys(needed) if name not in frame.columns]
+    problems = [Problem(name, "is not a column of the table", f"the table has: {', '.join(map(str, frame.columns[:30]))}") for name in absent]
+    if frame.empty:
+        problems.append(Problem("the table", "has no rows", "check the file and its separator"))
+    if problems:
+        raise InputError(problems)
+
+
+def _treated_problems(column: pd.Series, name: str) -> list[Problem]:
+    allowed = (column == 0).to_numpy(dtype=bool, na_value=False) | (column == 1).to_numpy(dtype=bool, na_value=False)
+    if not allowed.all():
+        return [Problem.in_rows(name, "must be 0 or 1 (or False/True)", ~allowed, "recode it, for example (frame[column] == 'yes').astype(int)")]
+    side = column.to_numpy(dtype=bool)
+    if side.all() or not side.any():
+        return [Problem(name, f"is {int(side[0])} for everybody", "both participants (1) and a control pool (0) are needed")]
+    return []
+
+
+def _person_problems(ids: pd.Index, name: str) -> list[Problem]:
+    if ids.hasnans:
+        return [Problem.in_rows(name, "must not be missing", np.asarray(ids.isna()), "every person needs an id")]
+    if not ids.is_unique:
+        return [
+            Problem.in_rows(name, "must be unique, one row per person", ids.duplicated(), "keep one row per person, or give another column as person")
+        ]
+    return []
+
+
+def _covariate_problems(column: pd.Series, missing: str) -> list[Problem]:
+    name = str(column.name)
+    absent = column.isna().to_numpy()
+    problems = []
+    if absent.any() and missing == "error":
+        problems.append(
+            Problem.in_rows(
+                name, "must not be missing", absent, 'fill it in, or use missing = "category" to keep these people as a group of their own'
+            )
+        )
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return [Problem(name, "is a date", "turn it into a number known before the index date, such as age or days since")]
+    if pd.api.types.is_numeric_dtype(column):
+        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        if np.isinf(values).any():
+            problems.append(Problem.in_rows(name, "must be finite", np.isinf(values), "correct it"))
+        present = values if not absent.any() else values[~absent]
+        constant = len(present) == 0 or present.min() == present.max()
+    else:
+        constant = len(column.dropna().unique()) <= 1
+    if constant and (missing == "error" or not absent.any() or absent.all()):
+        problems.append(Problem(name, "is the same for everybody", "take it out of the covariates: it cannot tell people apart"))
+    return problems
+
+
+def _clean_covariate(column: pd.Series) -> dict[str, pd.Series]:
+    name = str(column.name)
+    if not pd.api.types.is_numeric_dtype(column):
+        return {name: _as_category(column)}
+    values = column.to_numpy(dtype=np.float64, na_value=np.nan) + 0.0  # -0.0 and 0.0 are the same value and must hash alike
+    absent = np.isnan(values)
+    if not absent.any():
+        return {name: pd.Series(values)}
+    filled = np.where(absent, np.nanmedian(values), values)
+    columns = {name: pd.Series(filled), f"{name}_missing": pd.Series(absent.astype(np.float64))}
+    return {key: series for key, series in columns.items() if series.min() < series.max()}
+
+
+def _as_category(column: pd.Series) -> pd.Series:
+    text = column.astype("object").where(column.notna(), MISSING_LEVEL)
+    levels = sorted(text.unique(), key=lambda level: (level == MISSING_LEVEL, str(level)))
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        declared = [level for level in column.cat.categories if level in set(levels)]
+        levels = [*declared, *(level for level in levels if level not in set(declared))]
+    return pd.Series(pd.Categorical(text, categories=levels))
+
+
+def _hash_ids(ids: pd.Index) -> Hashes:
+    values = ids.to_numpy()
+    if values.dtype == object:
+        values = values.astype(str).astype(object)
+    return pd.util.hash_array(values, categorize=False)
+
+
+def _content_hash(covariates: pd.DataFrame, treated: Bools) -> Hashes:
+    mixed = treated.astype(np.uint64)
+    for _, column in covariates.items():
+        values = column.cat.codes.to_numpy(dtype=np.float64) if isinstance(column.dtype, pd.CategoricalDtype) else column.to_numpy(dtype=np.float64)
+        mixed = (mixed ^ values.view(np.uint64)) * _MIXER
+        mixed ^= mixed >> np.uint64(29)
+    return mixed

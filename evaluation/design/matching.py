@@ -1,0 +1,442 @@
+"""Who stands for whom: each participant beside the most similar people of the control pool.
+
+Greedy nearest neighbour on the logit of the propensity score. Controls lie sorted by (stratum, score, hash of the id); two pointer arrays lead
+from any place to the nearest control still free on either side, so a match costs nearly constant time and the result is the one a full search
+through all pairs would give (a test holds the two together). Exact ties go to the smaller hash, never to the earlier row.
+
+References
+----------
+Rubin (1973). Matching to remove bias in observational studies. Biometrics 29(1), 159-183.
+Austin (2011). Optimal caliper widths for propensity-score matching. Pharmaceutical Statistics 10(2), 150-161.
+Stuart (2010). Matching methods for causal inference. Statistical Science 25(1), 1-21 (weights).
+Tarjan (1975). Efficiency of a good but not linear set union algorithm. Journal of the ACM 22(2), 215-225 (path halving).
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from evaluation.design.cohort import Bools, Cohort, Floats, Hashes, Rows
+from evaluation.design.propensity import PropensityScores
+from evaluation.errors import InputError, NobodyMatchedError, Problem, UnmatchedWarning
+
+
+class MatchingSpec(BaseModel):
+    """How participants and controls are brought together."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: Literal["nearest"] = "nearest"
+    distance: Literal["logit", "score"] = Field(default="logit", description="the scale on which people are near")
+    ratio: int = Field(default=1, ge=1, description="controls sought per treated; everyone gets a first before anyone gets a second")
+    caliper_sd: float | None = Field(default=0.2, gt=0, description="largest distance, in standard deviations of the scale over the whole cohort")
+    exact: tuple[str, ...] = Field(default=(), description="columns on which a match must agree")
+    order: Literal["closest", "largest", "smallest", "data", "random"] = "closest"
+    replace: bool = Field(default=False, description="a control may stand for several treated")
+    max_reuse: int | None = Field(default=None, ge=1, description="how many treated one control may stand for, where replace is true; None: no limit")
+    seed: int | None = Field(default=None, description="needed by order = 'random'")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> MatchingSpec:
+        if self.order == "random" and self.seed is None:
+            raise ValueError("order = 'random' needs a seed, so that the match can be made again")
+        if self.max_reuse is not None and not self.replace:
+            raise ValueError("max_reuse needs replace = true")
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Who is compared with whom, and with what weight.
+
+    Attributes
+    ----------
+    person : Index, shape (n,)
+        The cohort's ids.
+    treated : ndarray of bool, shape (n,)
+    weights : ndarray of float, shape (n,)
+        1 for each matched treated, for a control the sum over its sets of 1 / (controls in the set), 0 for everybody else. Over the controls
+        they sum to the number of matched treated.
+    member_row, member_set : ndarray of int, shape (k,)
+        Each membership of a person (cohort row) in a set; sets are numbered from 0 in the order of their treated person's hash.
+    member_weight : ndarray of float, shape (k,)
+    unmatched : ndarray of bool, shape (n,)
+        Treated who found no control.
+    caliper : float or None
+        Largest distance allowed, on the scale of `spec.distance`.
+    spec : MatchingSpec or None
+        None where the sets were made elsewhere.
+    rows : ndarray of int, shape (u,)
+        Cohort rows with a weight, in the order of their hash: the order of every influence function.
+    attrition : DataFrame
+        The cohort's steps and this one: step, treated, control.
+    """
+
+    person: pd.Index
+    treated: Bools
+    weights: Floats
+    member_row: Rows
+    member_set: Rows
+    member_weight: Floats
+    unmatched: Bools
+    caliper: float | None
+    spec: MatchingSpec | None
+    rows: Rows
+    attrition: pd.DataFrame
+
+    def __post_init__(self) -> None:
+        for array in (self.weights, self.member_row, self.member_set, self.member_weight, self.unmatched, self.rows):
+            array.setflags(write=False)
+
+    @cached_property
+    def sets(self) -> pd.DataFrame:
+        """One row per membership: person, set, role, weight; sets in order, the treated person first."""
+        role = np.where(self.treated[self.member_row], "treated", "control")
+        return pd.DataFrame({"person": self.person[self.member_row], "set": self.member_set, "role": role, "weight": self.member_weight})
+
+    @property
+    def n_sets(self) -> int:
+        """Number of matched sets."""
+        return int(self.member_set.max()) + 1
+
+    @property
+    def n_treated(self) -> int:
+        """Number of treated with a match."""
+        return int(self.treated[self.rows].sum())
+
+    @property
+    def n_control(self) -> int:
+        """Number of different controls used."""
+        return len(self.rows) - self.n_treated
+
+    @property
+    def effective_control(self) -> float:
+        """Kish's effective number of controls, (sum of weights)^2 / sum of squared weights."""
+        weights = self.weights[self.rows][~self.treated[self.rows]]
+        return float(weights.sum() ** 2 / (weights**2).sum())
+
+    def to_frame(self) -> pd.DataFrame:
+        """Give the memberships as a table: person, set, role, weight."""
+        return self.sets.copy()
+
+
+def match_cohort(cohort: Cohort, scores: PropensityScores, spec: MatchingSpec | None = None) -> Comparison:
+    """Pair each treated person with the nearest free controls.
+
+    Parameters
+    ----------
+    cohort : Cohort, n people
+    scores : PropensityScores, shape (n,)
+    spec : MatchingSpec, optional
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    NobodyMatchedError
+        If the caliper and the exact strata leave no pair; says how many treated have a control in their stratum.
+    InputError
+        If `exact` names a column the cohort lacks.
+
+    Warns
+    -----
+    UnmatchedWarning
+        If some treated found no control: the estimand is then the effect on those who did.
+    """
+    spec = spec or MatchingSpec()
+    position = scores.logit if spec.distance == "logit" else scores.score
+    spread = scores.sd_logit if spec.distance == "logit" else scores.sd_score
+    caliper = None if spec.caliper_sd is None else spec.caliper_sd * spread
+    stratum, _ = cohort.codes(spec.exact)
+    treated_rows, control_rows = _greedy(position, stratum, cohort, spec, caliper)
+    if len(treated_rows) == 0:
+        raise NobodyMatchedError(_why_nobody(stratum, cohort.treated, spec, caliper))
+    return _comparison(cohort, treated_rows, control_rows, None, spec, caliper)
+
+
+def comparison_from_sets(cohort: Cohort, sets: pd.DataFrame, weights: str | None = None) -> Comparison:
+    """Take a match that was made elsewhere, for example in R's MatchIt.
+
+    Parameters
+    ----------
+    cohort : Cohort, n people
+    sets : DataFrame, shape (k, 2 or more)
+        Columns `person` and `set`, one row per membership. A person may be in several sets; a set holds at least one treated and one control.
+    weights : str, optional
+        Column of `sets` with each membership's weight. Without it the treated weigh 1 and the controls of a set share the number of its treated.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    InputError
+        With every problem at once: missing column, unknown person, a person twice in one set, a set without treated or without control,
+        weights that are missing or not above 0.
+    """
+    absent = [name for name in ["person", "set", *([weights] if weights else [])] if name not in sets.columns]
+    if absent or sets.empty:
+        problems = [Problem(name, "is not a column of the sets", f"they have: {', '.join(map(str, sets.columns))}") for name in absent]
+        raise InputError(problems or [Problem("the sets", "have no rows", "give one row per person and set")], "the match cannot be used")
+    row = cohort.person.get_indexer(pd.Index(sets["person"]))
+    label = sets["set"].astype(str).where(sets["set"].notna(), "").to_numpy(dtype=str)
+    set_code, set_of = np.unique(label, return_inverse=True)
+    problems = []
+    if (row < 0).any():
+        problems.append(Problem.in_rows("person", "must be a person of the cohort", row < 0, "compare the ids' type and spelling in the two tables"))
+    else:
+        side = cohort.treated[row]
+        lonely = (np.bincount(set_of, side, len(set_code)) == 0) | (np.bincount(set_of, ~side, len(set_code)) == 0)
+        if lonely.any():
+            problems.append(
+                Problem.in_rows("set", "must hold at least one treated and one control", lonely[set_of], "leave out the sets that do not")
+            )
+        twice = pd.MultiIndex.from_arrays([row, set_of]).duplicated()
+        if twice.any():
+            problems.append(Problem.in_rows("person", "must be in a set once", twice, "leave out the repeated rows"))
+    given = None
+    if weights:
+        given = pd.to_numeric(sets[weights], errors="coerce").to_numpy(dtype=np.float64)
+        if not (given > 0).all():
+            problems.append(Problem.in_rows(weights, "must be a number above 0", ~(given > 0), "leave out people without weight"))
+    if problems:
+        raise InputError(problems, "the match cannot be used")
+    return _comparison_of_members(cohort, row, set_of, given, None, None)
+
+
+def _greedy(position: Floats, stratum: Rows, cohort: Cohort, spec: MatchingSpec, caliper: float | None) -> tuple[Rows, Rows]:
+    """Give matched cohort rows, one entry per (treated, control)."""
+    treated = _sorted_rows(np.flatnonzero(cohort.treated), position, stratum, cohort.tiebreak)
+    control = _sorted_rows(np.flatnonzero(~cohort.treated), position, stratum, cohort.tiebreak)
+    free = _FreeControls(
+        position=position[control],
+        stratum=stratum[control],
+        tiebreak=cohort.tiebreak[control],
+        capacity=(spec.max_reuse or len(treated)) if spec.replace else 1,
+        caliper=math.inf if caliper is None else caliper,
+    )
+    seekers = free.seekers(position[treated], stratum[treated])
+    rounds = _closest_first if spec.order == "closest" else _in_turn
+    queue = _queue(position[treated], cohort.tiebreak[treated], treated, spec)
+    pairs = [pair for _ in range(spec.ratio) for pair in rounds(free, seekers, queue, cohort.tiebreak[treated].tolist())]
+    found = np.array(pairs, dtype=np.intp).reshape(-1, 2)
+    return treated[found[:, 0]], control[found[:, 1]]
+
+
+def _sorted_rows(rows: Rows, position: Floats, stratum: Rows, tiebreak: Hashes) -> Rows:
+    """Sort by (stratum, position, tiebreak); the three-key sort only where positions tie."""
+    rows = rows[np.argsort(position[rows])]
+    value = position[rows]
+    same = value[1:] == value[:-1]
+    if same.any():
+        tied = np.flatnonzero(np.append(same, False) | np.insert(same, 0, False))
+        rows[tied] = rows[tied][np.lexsort((tiebreak[rows[tied]], value[tied]))]
+    return rows[np.argsort(stratum[rows], kind="stable")] if stratum.any() else rows
+
+
+def _queue(position: Floats, tiebreak: Hashes, rows: Rows, spec: MatchingSpec) -> list[int]:
+    if spec.order == "data":
+        return list(np.argsort(rows, kind="stable"))
+    if spec.order == "random":
+        by_name = np.argsort(tiebreak, kind="stable")
+        return list(np.random.default_rng(spec.seed).permutation(by_name))
+    return list(np.lexsort((tiebreak, -position if spec.order == "largest" else position)))
+
+
+@dataclass(slots=True)
+class _Seeker:
+    """A treated person looking for controls: its score, its place among the sorted controls, its stratum's bounds, those it has."""
+
+    position: float
+    place: int
+    low: int
+    high: int
+    taken: list[int]
+
+
+class _FreeControls:
+    """Sorted controls and, from any place, the nearest one still free to the right and to the left."""
+
+    def __init__(self, position: Floats, stratum: Rows, tiebreak: Hashes, capacity: int, caliper: float) -> None:
+        count = len(position)
+        self._position = position.tolist()
+        self._tiebreak = tiebreak.tolist()
+        self._caliper = caliper
+        self._strata = stratum
+        self._sorted = position
+        new = np.ones(count, dtype=bool)
+        new[1:] = (position[1:] != position[:-1]) | (stratum[1:] != stratum[:-1])
+        first = np.flatnonzero(new)
+        group = np.cumsum(new) - 1
+        self._tie_first = first[group].tolist()
+        self._tie_last = (np.append(first[1:], count) - 1)[group].tolist()
+        self._right = list(range(count + 1))  # count: nobody
+        self._left = list(range(count + 1))  # shifted by one; 0: nobody
+        self._capacity = capacity
+        self._left_over: dict[int, int] = {}
+
+    def seekers(self, position: Floats, stratum: Rows) -> list[_Seeker]:
+        """Find every treated person's place among the controls of its stratum; both come sorted by stratum."""
+        wanted, counts = np.unique(stratum, return_counts=True)
+        low, high = np.searchsorted(self._strata, wanted), np.searchsorted(self._strata, wanted + 1)
+        ends = np.cumsum(counts)
+        place = np.concatenate(
+            [a + np.searchsorted(self._sorted[a:b], position[end - n : end]) for a, b, end, n in zip(low, high, ends, counts, strict=True)]
+        )
+        bounds = np.repeat(low, counts).tolist(), np.repeat(high, counts).tolist()
+        return [_Seeker(at, start, first, end, []) for at, start, first, end in zip(position.tolist(), place.tolist(), *bounds, strict=True)]
+
+    def take(self, index: int) -> None:
+        left = self._left_over.get(index, self._capacity) - 1
+        self._left_over[index] = left
+        if left == 0:
+            self._right[index] = index + 1
+            self._left[index + 1] = index
+
+    def best(self, seeker: _Seeker) -> tuple[float, int, int] | None:
+        """Give (distance, hash, index) of the nearest free control inside the caliper; among equally near ones the smallest hash."""
+        above = self._above(seeker.place, seeker)
+        below = self._below(seeker.place - 1, seeker)
+        gap_above = math.inf if above < 0 else abs(self._position[above] - seeker.position)
+        gap_below = math.inf if below < 0 else abs(seeker.position - self._position[below])
+        take_below = gap_below < gap_above or (gap_below == gap_above and below >= 0 and self._tiebreak[below] < self._tiebreak[above])
+        index, gap = (below, gap_below) if take_below else (above, gap_above)
+        return (gap, self._tiebreak[index], index) if index >= 0 and gap <= self._caliper else None
+
+    def _above(self, start: int, seeker: _Seeker) -> int:
+        index = _find(self._right, start)
+        while index < seeker.high and index in seeker.taken:
+            index = _find(self._right, index + 1)
+        return index if index < seeker.high else -1
+
+    def _below(self, start: int, seeker: _Seeker) -> int:
+        """Among the nearest free ones below, the first of its ties: ties are sorted by hash."""
+        while start >= seeker.low:
+            nearest = _find(self._left, start + 1) - 1
+            if nearest < seeker.low:
+                return -1
+            index = _find(self._right, self._tie_first[nearest])
+            while index <= self._tie_last[nearest] and index in seeker.taken:
+                index = _find(self._right, index + 1)
+            if index <= self._tie_last[nearest]:
+                return index
+            start = self._tie_first[nearest] - 1
+        return -1
+
+
+def _find(parent: list[int], index: int) -> int:
+    while parent[index] != index:
+        parent[index] = parent[parent[index]]
+        index = parent[index]
+    return index
+
+
+def _in_turn(free: _FreeControls, seekers: list[_Seeker], queue: list[int], _: list[int]) -> Iterator[tuple[int, int]]:
+    for turn in queue:
+        seeker = seekers[turn]
+        found = free.best(seeker)
+        if found is not None:
+            free.take(found[2])
+            seeker.taken.append(found[2])
+            yield turn, found[2]
+
+
+def _closest_first(free: _FreeControls, seekers: list[_Seeker], queue: list[int], tiebreak: list[int]) -> Iterator[tuple[int, int]]:
+    """Take the closest pair of all, again and again. A treated person's best distance can only grow, so a stale heap entry is a lower bound."""
+    waiting = []
+    for turn in queue:
+        found = free.best(seekers[turn])
+        if found is not None:
+            waiting.append((found[0], tiebreak[turn], found[1], turn, found[2]))
+    heapq.heapify(waiting)
+    while waiting:
+        gap, name, control_name, turn, index = waiting[0]
+        found = free.best(seekers[turn])
+        if found is None:
+            heapq.heappop(waiting)
+        elif (found[0], found[1]) != (gap, control_name):
+            heapq.heapreplace(waiting, (found[0], name, found[1], turn, found[2]))
+        else:
+            heapq.heappop(waiting)
+            free.take(index)
+            seekers[turn].taken.append(index)
+            yield turn, index
+
+
+def _comparison(
+    cohort: Cohort, treated_rows: Rows, control_rows: Rows, given: Floats | None, spec: MatchingSpec, caliper: float | None
+) -> Comparison:
+    matched = np.unique(treated_rows)
+    members = np.concatenate([matched, control_rows])
+    sets = np.concatenate([matched, treated_rows])
+    return _comparison_of_members(cohort, members, sets, given, spec, caliper)
+
+
+def _comparison_of_members(
+    cohort: Cohort, row: Rows, set_of: Rows, given: Floats | None, spec: MatchingSpec | None, caliper: float | None
+) -> Comparison:
+    """Number the sets by their first treated person's hash, sort the members, weigh them, count who is left out."""
+    side = cohort.treated[row]
+    first = np.lexsort((cohort.tiebreak[row], ~side, set_of))
+    heads = first[np.unique(set_of[first], return_index=True)[1]]
+    number = np.empty(int(set_of.max()) + 1, dtype=np.intp)
+    number[set_of[heads[np.argsort(cohort.tiebreak[row[heads]], kind="stable")]]] = np.arange(len(heads))
+    code = number[set_of]
+    order = np.lexsort((cohort.tiebreak[row], ~side, code))
+    row, code, side = row[order], code[order], side[order]
+    if given is None:
+        treated_in_set, control_in_set = np.bincount(code, side), np.bincount(code, ~side)
+        weight = np.where(side, 1.0, treated_in_set[code] / control_in_set[code])
+    else:
+        weight = given[order]
+    weights = np.asarray(np.bincount(row, weight, minlength=len(cohort)), dtype=np.float64)
+    rows = np.flatnonzero(weights)
+    rows = rows[np.argsort(cohort.tiebreak[rows], kind="stable")]
+    unmatched = cohort.treated & (weights == 0)
+    if unmatched.any():
+        lost = int(unmatched.sum())
+        warnings.warn(
+            f"{lost} of {cohort.n_treated} treated found no control; the estimand is the effect on the {cohort.n_treated - lost} who did. Widen the caliper or merge exact strata to keep more; Comparison.unmatched says who they are",
+            UnmatchedWarning,
+            stacklevel=4,
+        )
+    used = cohort.treated[rows]
+    step = pd.DataFrame({"step": ["compared"], "treated": [int(used.sum())], "control": [int((~used).sum())]})
+    return Comparison(
+        person=cohort.person,
+        treated=cohort.treated,
+        weights=weights,
+        member_row=row,
+        member_set=code,
+        member_weight=weight,
+        unmatched=unmatched,
+        caliper=caliper,
+        spec=spec,
+        rows=rows,
+        attrition=pd.concat([cohort.attrition, step], ignore_index=True),
+    )
+
+
+def _why_nobody(stratum: Rows, treated: Bools, spec: MatchingSpec, caliper: float | None) -> str:
+    shared = np.isin(stratum[treated], stratum[~treated])
+    if not shared.any():
+        return (
+            f"matching: no treated person shares a stratum of ({', '.join(spec.exact)}) with any control; match exactly on fewer or coarser columns"
+        )
+    return (
+        f"matching: nobody has a control within the caliper of {spec.caliper_sd} SD ({caliper:.4g} on the {spec.distance} scale); "
+        f"{int(shared.sum())} of {int(treated.sum())} treated have controls in their stratum, none so near; widen the caliper or check the overlap"
+    )

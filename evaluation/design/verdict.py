@@ -1,0 +1,126 @@
+"""May the outcomes be opened: named thresholds, each with its figure and its pass or fail.
+
+The limits are set in the plan before anybody sees a result, and every check is computed from the design alone.
+
+References
+----------
+Rubin (2008). For objective causal inference, design trumps analysis. Annals of Applied Statistics 2(3), 808-840.
+Schuemie et al. (2020). Principles of large-scale evidence generation and evaluation across a network of databases. JAMIA 27(8), 1331-1337.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from evaluation.design.balance import Balance
+from evaluation.design.cohort import Cohort
+from evaluation.design.matching import Comparison
+from evaluation.design.propensity import PropensityScores
+
+CheckName = Literal["worst_smd", "worst_subgroup_smd", "worst_variance_ratio", "share_treated_kept", "equipoise", "effective_control"]
+
+
+class DesignLimits(BaseModel):
+    """What a design must reach before its outcomes may be opened."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    worst_smd: float = Field(default=0.1, gt=0, description="largest absolute standardised difference of a covariate")
+    worst_subgroup_smd: float = Field(default=0.25, gt=0, description="the same inside any reported group, where chance alone makes larger ones")
+    worst_variance_ratio: float = Field(default=2.0, gt=1, description="largest ratio of variances, either way round")
+    share_treated_kept: float = Field(default=0.8, gt=0, le=1, description="smallest share of the treated that found a control")
+    equipoise: float = Field(default=0.2, ge=0, le=1, description="smallest share of people for whom either side was a real possibility")
+    effective_control: float = Field(default=50, ge=0, description="smallest effective number of controls")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One named threshold held against the design.
+
+    Attributes
+    ----------
+    name : str
+        The field of `DesignLimits`.
+    value, limit : float
+    passed : bool
+    at_least : bool
+        True where the value must reach the limit, False where it must not exceed it.
+    """
+
+    name: CheckName
+    value: float
+    limit: float
+    passed: bool
+    at_least: bool
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Every check and whether all passed.
+
+    Attributes
+    ----------
+    checks : tuple of Check
+    """
+
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the design supports opening the outcomes."""
+        return all(check.passed for check in self.checks)
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """The checks that did not pass."""
+        return tuple(check for check in self.checks if not check.passed)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Give one row per check: check, value, limit, passed."""
+        return pd.DataFrame(
+            [(check.name, check.value, check.limit, check.passed) for check in self.checks], columns=["check", "value", "limit", "passed"]
+        )
+
+
+def judge_design(cohort: Cohort, scores: PropensityScores, comparison: Comparison, balance: Balance, limits: DesignLimits | None = None) -> Verdict:
+    """Hold the design against the limits set beforehand.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    scores : PropensityScores
+    comparison : Comparison
+    balance : Balance
+    limits : DesignLimits, optional
+
+    Returns
+    -------
+    Verdict
+        A check that does not apply (no groups, no numeric covariate) is left out.
+    """
+    limits = limits or DesignLimits()
+    ratios = balance.table["variance_ratio"].dropna().to_numpy(dtype=np.float64)
+    worst_ratio = float(np.maximum(ratios, 1 / np.maximum(ratios, np.finfo(float).tiny)).max()) if len(ratios) else math.nan
+    at_most: dict[CheckName, float] = {
+        "worst_smd": balance.worst,
+        "worst_subgroup_smd": balance.worst_in_subgroups,
+        "worst_variance_ratio": worst_ratio,
+    }
+    at_least: dict[CheckName, float] = {
+        "share_treated_kept": comparison.n_treated / cohort.n_treated,
+        "equipoise": scores.overlap.equipoise,
+        "effective_control": comparison.effective_control,
+    }
+    checks = [
+        Check(name, value, getattr(limits, name), value <= getattr(limits, name), at_least=False)
+        for name, value in at_most.items()
+        if not math.isnan(value)
+    ]
+    checks += [Check(name, value, getattr(limits, name), value >= getattr(limits, name), at_least=True) for name, value in at_least.items()]
+    return Verdict(tuple(checks))

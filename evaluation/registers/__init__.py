@@ -1,0 +1,1 @@
+"""What is delivered: data sources and the schemas they must keep."""

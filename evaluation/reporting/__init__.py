@@ -1,0 +1,1 @@
+"""What the steering group reads: disclosure, tables, figures, sentences, the report."""
