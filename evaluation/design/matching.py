@@ -409,7 +409,8 @@ def _comparison_of_members(
     if unmatched.any():
         lost = int(unmatched.sum())
         warnings.warn(
-            f"{lost} of {cohort.n_treated} treated found no control; the estimand is the effect on the {cohort.n_treated - lost} who did. Widen the caliper or merge exact strata to keep more; Comparison.unmatched says who they are",
+            f"{lost} of {cohort.n_treated} treated found no control; the estimand is the effect on the {cohort.n_treated - lost} who did. "
+            "Widen the caliper or merge exact strata to keep more; Comparison.unmatched says who they are",
             UnmatchedWarning,
             stacklevel=4,
         )

@@ -1,0 +1,29 @@
+from .registers.sources import read_table as read_table
+from .registers.schema import Schema as Schema, load_schema as load_schema
+from .design.cohort import Cohort as Cohort, cohort_from_table as cohort_from_table
+from .design.propensity import (
+    PropensityScores as PropensityScores,
+    PropensitySpec as PropensitySpec,
+    estimate_propensity as estimate_propensity,
+    scores_from_table as scores_from_table,
+)
+from .design.matching import (
+    Comparison as Comparison,
+    MatchingSpec as MatchingSpec,
+    comparison_from_sets as comparison_from_sets,
+    match_cohort as match_cohort,
+)
+from .design.balance import Balance as Balance, assess_balance as assess_balance
+from .design.verdict import DesignLimits as DesignLimits, Verdict as Verdict, judge_design as judge_design
+from .analysis.outcomes import FollowUp as FollowUp, TimeUnit as TimeUnit, followup_from_table as followup_from_table
+from .analysis.estimates import Estimate as Estimate, Ratio as Ratio, wald_test as wald_test
+from .analysis.curves import Curves as Curves, EffectSpec as EffectSpec, estimate_curves as estimate_curves
+from .analysis.effects import Effects as Effects, estimate_effects as estimate_effects
+from .analysis.hazards import adjusted_hazard_ratio as adjusted_hazard_ratio, check_proportionality as check_proportionality
+from .analysis.subgroups import SubgroupEffects as SubgroupEffects, estimate_subgroups as estimate_subgroups
+from .plan import Plan as Plan, load_plan as load_plan
+from .study import Design as Design, Study as Study, analyse_study as analyse_study, design_study as design_study
+from .reporting.report import write_report as write_report
+from .errors import EvaluationError as EvaluationError
+
+__version__: str
