@@ -1,0 +1,161 @@
+"""What a table must look like, and what its columns and levels are called.
+
+A Table Schema (Data Package v2) in data_schema/ is at once the check, the message when the check fails and the label in the report, in Swedish and
+English: `title` and `title@en`, `categories` with `label` and `label@en`.
+
+References
+----------
+Data Package standard v2 (2024), Table Schema: https://datapackage.org/standard/table-schema/
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evaluation.errors import Problem, SchemaError
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """One column.
+
+    Attributes
+    ----------
+    name : str
+    kind : {"integer", "number", "string", "boolean"}
+    titles : dict of str to str
+        What to call it, by language.
+    levels : dict of str to dict of str to str
+        What to call each value, by value and language; empty where any value may occur.
+    required : bool
+        Whether every row must have a value.
+    minimum, maximum : float or None
+    """
+
+    name: str
+    kind: Literal["integer", "number", "string", "boolean"]
+    titles: dict[str, str]
+    levels: dict[str, dict[str, str]]
+    required: bool
+    minimum: float | None
+    maximum: float | None
+
+    @classmethod
+    def from_json(cls, entry: dict[str, Any]) -> Field:
+        """Read a field descriptor."""
+        constraints = entry.get("constraints", {})
+        return cls(
+            name=entry["name"],
+            kind=entry["type"],
+            titles=_translations(entry, "title", entry["name"]),
+            levels={str(level["value"]): _translations(level, "label", str(level["value"])) for level in entry.get("categories", [])},
+            required=constraints.get("required", False),
+            minimum=constraints.get("minimum"),
+            maximum=constraints.get("maximum"),
+        )
+
+    def problems(self, column: pd.Series) -> Iterator[Problem]:
+        """Give every rule the column breaks."""
+        absent = column.isna().to_numpy()
+        if self.required and absent.any():
+            yield Problem.in_rows(self.name, "must not be missing", absent, "deliver the missing values")
+        if self.kind in ("integer", "number"):
+            values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+            yield from _broken(self.name, "must be a number", np.isnan(values) & ~absent, "correct the values that are text")
+            if self.kind == "integer":
+                yield from _broken(self.name, "must be a whole number", ~np.isnan(values) & (values != np.round(values)), "correct the decimals")
+            if self.minimum is not None:
+                yield from _broken(self.name, f"must be at least {self.minimum:g}", values < self.minimum, "correct it, or widen the schema")
+            if self.maximum is not None:
+                yield from _broken(self.name, f"must be at most {self.maximum:g}", values > self.maximum, "correct it, or widen the schema")
+        if self.levels:
+            known = column.astype("object").map(_text, na_action="ignore").isin(list(self.levels)).to_numpy()
+            yield from _broken(self.name, f"must be one of {', '.join(self.levels)}", ~known & ~absent, "correct it, or add the level to the schema")
+
+
+@dataclass(frozen=True, eq=False)
+class Schema:
+    """One table.
+
+    Attributes
+    ----------
+    name : str
+    fields : tuple of Field
+    """
+
+    name: str
+    fields: tuple[Field, ...]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Field]:
+        return {field.name: field for field in self.fields}
+
+    def title(self, column: str, language: str) -> str:
+        """Give what to call a column; its own name where the schema is silent."""
+        field = self._by_name.get(column)
+        return field.titles[language] if field else column
+
+    def level(self, column: str, value: object, language: str) -> str:
+        """Give what to call a value of a column; the value itself where the schema is silent."""
+        field = self._by_name.get(column)
+        labels = field.levels.get(_text(value)) if field else None
+        return labels[language] if labels else _text(value)
+
+    def check(self, frame: pd.DataFrame, columns: Sequence[str]) -> None:
+        """Hold the named columns of a table against the schema.
+
+        Raises
+        ------
+        SchemaError
+            With every problem at once, no value of a person among them.
+        """
+        problems = []
+        for name in dict.fromkeys(columns):
+            if name not in frame.columns:
+                problems.append(Problem(name, "is not a column of the table", f"the table has: {', '.join(map(str, frame.columns[:30]))}"))
+            elif name in self._by_name:
+                problems += self._by_name[name].problems(frame[name])
+        if problems:
+            raise SchemaError(problems, f"the table is not as data_schema/{self.name}.json says")
+
+
+def load_schema(name: str) -> Schema:
+    """Read a Table Schema of data_schema/ by its name.
+
+    Raises
+    ------
+    SchemaError
+        If there is none of that name.
+    """
+    file = files("data_schema").joinpath(f"{name}.json")
+    if not file.is_file():
+        known = ", ".join(sorted(entry.name.removesuffix(".json") for entry in files("data_schema").iterdir() if entry.name.endswith(".json")))
+        raise SchemaError([Problem(name, "is not a schema in data_schema/", f"choose among {known}")])
+    descriptor = json.loads(file.read_text(encoding="utf-8"))
+    return Schema(name, tuple(Field.from_json(entry) for entry in descriptor["fields"]))
+
+
+def _translations(entry: dict[str, Any], key: str, otherwise: str) -> dict[str, str]:
+    swedish = entry.get(key, otherwise)
+    return {"sv": swedish, "en": entry.get(f"{key}@en", swedish)}
+
+
+def _broken(name: str, rule: str, rows: NDArray[np.bool_], remedy: str) -> Iterator[Problem]:
+    if rows.any():
+        yield Problem.in_rows(name, rule, rows, remedy)
+
+
+def _text(value: object) -> str:
+    """Write 1.0 and True as a category list does."""
+    if isinstance(value, bool | np.bool_):
+        return str(int(value))
+    return f"{value:g}" if isinstance(value, float | np.floating) else str(value)
