@@ -49,6 +49,8 @@ class Wording(_Section):
     background: Text = Field(description="who these people are, where and when")
     treated: Text = Field(description="the treated as a noun in the definite plural: 'deltagarna', 'the participants'")
     control: Text = Field(description="their controls, likewise: 'jämförelsegruppen', 'the comparison group'")
+    treated_label: Text = Field(description="the treated in a word or two, for axes and column heads: 'Deltagare', 'Participants'")
+    control_label: Text = Field(description="their controls, likewise: 'Jämförelse', 'Comparison'")
     programme: Text = Field(description="what is judged, as a noun: 'Malmökraften'")
     success: Text = Field(description="what counts as success, after 'had': 'gått till arbete', 'gone to work'")
     not_yet: Text = Field(description="the time before success, as a noun: 'tid utan arbete', 'time without work'")

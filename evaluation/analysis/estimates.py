@@ -30,6 +30,7 @@ from evaluation.design.matching import Comparison
 from evaluation.errors import EstimationError
 
 Codes = NDArray[np.intp]
+_WIDEST = 700.0  # on the scale of log(-log): the exponential of more overflows, and the interval already runs from 0 to 1
 Unit = Literal["probability", "days", "log ratio", "count"]
 
 
@@ -298,6 +299,6 @@ def log_log_interval(probability: Floats, std_error: Floats, level: float) -> tu
     """
     inside = (probability > 0) & (probability < 1) & (std_error > 0)
     remain = np.where(inside, 1 - probability, 0.5)
-    spread = ndtri(0.5 + level / 2) * np.where(inside, std_error, 0.0) / np.abs(remain * np.log(remain))
+    spread = np.minimum(ndtri(0.5 + level / 2) * np.where(inside, std_error, 0.0) / np.abs(remain * np.log(remain)), _WIDEST)
     low, high = 1 - remain ** np.exp(-spread), 1 - remain ** np.exp(spread)
     return np.where(inside, low, probability), np.where(inside, high, probability)

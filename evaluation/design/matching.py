@@ -271,76 +271,79 @@ class _FreeControls:
     """Sorted controls and, from any place, the nearest one still free to the right and to the left."""
 
     def __init__(self, position: Floats, stratum: Rows, tiebreak: Hashes, capacity: int, caliper: float) -> None:
-        count = len(position)
-        self._position = position.tolist()
-        self._tiebreak = tiebreak.tolist()
+        self._position = position
+        self._tiebreak = tiebreak
+        self._stratum = stratum
         self._caliper = caliper
-        self._strata = stratum
-        self._sorted = position
-        new = np.ones(count, dtype=bool)
+        new = np.ones(len(position), dtype=bool)
         new[1:] = (position[1:] != position[:-1]) | (stratum[1:] != stratum[:-1])
-        first = np.flatnonzero(new)
-        group = np.cumsum(new) - 1
-        self._tie_first = first[group].tolist()
-        self._tie_last = (np.append(first[1:], count) - 1)[group].tolist()
-        self._right = list(range(count + 1))  # count: nobody
-        self._left = list(range(count + 1))  # shifted by one; 0: nobody
+        self._first = np.flatnonzero(new)  # of each run of ties
+        self._tie = np.cumsum(new) - 1
+        self._right: dict[int, int] = {}  # from a taken control to a later one, likewise to the left; a free control is not in them
+        self._left: dict[int, int] = {}
         self._capacity = capacity
         self._left_over: dict[int, int] = {}
 
     def seekers(self, position: Floats, stratum: Rows) -> list[_Seeker]:
         """Find every treated person's place among the controls of its stratum; both come sorted by stratum."""
         wanted, counts = np.unique(stratum, return_counts=True)
-        low, high = np.searchsorted(self._strata, wanted), np.searchsorted(self._strata, wanted + 1)
+        low, high = np.searchsorted(self._stratum, wanted), np.searchsorted(self._stratum, wanted + 1)
         ends = np.cumsum(counts)
         place = np.concatenate(
-            [a + np.searchsorted(self._sorted[a:b], position[end - n : end]) for a, b, end, n in zip(low, high, ends, counts, strict=True)]
+            [a + np.searchsorted(self._position[a:b], position[end - n : end]) for a, b, end, n in zip(low, high, ends, counts, strict=True)]
         )
         bounds = np.repeat(low, counts).tolist(), np.repeat(high, counts).tolist()
         return [_Seeker(at, start, first, end, []) for at, start, first, end in zip(position.tolist(), place.tolist(), *bounds, strict=True)]
 
     def take(self, index: int) -> None:
+        """Use a control once more; with its capacity used up, both pointers pass it by."""
         left = self._left_over.get(index, self._capacity) - 1
         self._left_over[index] = left
         if left == 0:
             self._right[index] = index + 1
-            self._left[index + 1] = index
+            self._left[index] = index - 1
 
     def best(self, seeker: _Seeker) -> tuple[float, int, int] | None:
         """Give (distance, hash, index) of the nearest free control inside the caliper; among equally near ones the smallest hash."""
-        above = self._above(seeker.place, seeker)
-        below = self._below(seeker.place - 1, seeker)
-        gap_above = math.inf if above < 0 else abs(self._position[above] - seeker.position)
-        gap_below = math.inf if below < 0 else abs(seeker.position - self._position[below])
-        take_below = gap_below < gap_above or (gap_below == gap_above and below >= 0 and self._tiebreak[below] < self._tiebreak[above])
-        index, gap = (below, gap_below) if take_below else (above, gap_above)
-        return (gap, self._tiebreak[index], index) if index >= 0 and gap <= self._caliper else None
+        found = [
+            (abs(self._position.item(index) - seeker.position), self._tiebreak.item(index), index)
+            for index in (self._above(seeker), self._below(seeker))
+            if index >= 0
+        ]
+        nearest = min(found, default=None)
+        return nearest if nearest is not None and nearest[0] <= self._caliper else None
 
-    def _above(self, start: int, seeker: _Seeker) -> int:
-        index = _find(self._right, start)
+    def _above(self, seeker: _Seeker) -> int:
+        index = _follow(self._right, seeker.place)
         while index < seeker.high and index in seeker.taken:
-            index = _find(self._right, index + 1)
+            index = _follow(self._right, index + 1)
         return index if index < seeker.high else -1
 
-    def _below(self, start: int, seeker: _Seeker) -> int:
+    def _below(self, seeker: _Seeker) -> int:
         """Among the nearest free ones below, the first of its ties: ties are sorted by hash."""
+        start = seeker.place - 1
         while start >= seeker.low:
-            nearest = _find(self._left, start + 1) - 1
+            nearest = _follow(self._left, start)
             if nearest < seeker.low:
                 return -1
-            index = _find(self._right, self._tie_first[nearest])
-            while index <= self._tie_last[nearest] and index in seeker.taken:
-                index = _find(self._right, index + 1)
-            if index <= self._tie_last[nearest]:
+            first = self._first.item(self._tie.item(nearest))
+            index = first if first == nearest else _follow(self._right, first)
+            while index <= nearest and index in seeker.taken:
+                index = _follow(self._right, index + 1)
+            if index <= nearest:
                 return index
-            start = self._tie_first[nearest] - 1
+            start = first - 1
         return -1
 
 
-def _find(parent: list[int], index: int) -> int:
-    while parent[index] != index:
-        parent[index] = parent[parent[index]]
-        index = parent[index]
+def _follow(pointer: dict[int, int], index: int) -> int:
+    """Go to the first free control, halving the path for those who come after."""
+    while (following := pointer.get(index)) is not None:
+        beyond = pointer.get(following)
+        if beyond is None:
+            return following
+        pointer[index] = beyond
+        index = beyond
     return index
 
 

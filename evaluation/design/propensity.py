@@ -27,7 +27,7 @@ from evaluation.design.cohort import Bools, Cohort, Floats
 from evaluation.errors import DesignError, InputError, Problem, SeparationError
 
 EQUIPOISE_RANGE = (0.3, 0.7)  # Walker et al. 2013: preference scores where either side was a real possibility
-_CONVERGED = 1e-10  # largest Newton step, in standard deviations of a column; the next step is its square
+_CONVERGED = 1e-7  # largest Newton step, in standard deviations of a column; steps square, so what is left after it is rounding
 _MAX_NEWTON_STEPS = 40  # a fit with an interior maximum needs fewer than 12
 _SEPARATED_STEP = 25.0  # a standardised coefficient beyond this means odds of e^25 per standard deviation: it is on its way to infinity
 _COLLINEAR = 1e-9  # smallest pivot, relative to the largest, of the correlation matrix
@@ -129,7 +129,7 @@ def estimate_propensity(cohort: Cohort, spec: PropensitySpec | None = None) -> P
     if spec.model == "boosting":
         return _summarise(cohort, _boosted_logit(cohort, columns, spec.folds), _no_coefficients())
     _refuse_separating(terms, columns, cohort.treated)
-    beta, covariance = _fit_logistic(terms, columns[:, cohort.order], cohort.treated[cohort.order])
+    beta, covariance = _fit_logistic(terms, np.take(columns, cohort.order, axis=1), cohort.treated[cohort.order])
     linear = np.full(len(cohort), beta[0])
     for position in range(len(terms)):  # column by column: rows with the same values get the same bits wherever they stand
         linear += columns[position] * beta[position + 1]
@@ -286,7 +286,7 @@ def _summarise(cohort: Cohort, linear: Floats, coefficients: pd.DataFrame, score
     probability = expit(linear) if score is None else score
     control = np.sort(linear[~cohort.treated])
     treated = np.sort(linear[cohort.treated])
-    everybody = np.sort(linear)
+    everybody = linear[cohort.order]
     below, upto = np.searchsorted(control, treated, side="left"), np.searchsorted(control, treated, side="right")
     preference = expit(everybody - logit(len(treated) / len(everybody)))
     inside = (preference >= EQUIPOISE_RANGE[0]) & (preference <= EQUIPOISE_RANGE[1])

@@ -1,0 +1,345 @@
+"""Results as tables of finished text: what a reader sees beside each figure, through the disclosure gate.
+
+Every table has a caption, one header row and a first column that names its rows, so that a screen reader can speak it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from evaluation.analysis.effects import Effects
+from evaluation.analysis.estimates import Estimate
+from evaluation.analysis.subgroups import EmptyGroup, SubgroupEffects
+from evaluation.plan import Plan
+from evaluation.registers.schema import Schema
+from evaluation.reporting.disclosure import HIDDEN, Gate
+from evaluation.reporting.wording import Voice, check_value
+from evaluation.study import Design, Study
+
+RowKind = Literal["overall", "group", "difference", "empty"]
+PROBABILITY_EDGES = np.linspace(0, 1, 11)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table ready to be shown.
+
+    Attributes
+    ----------
+    caption : str
+    head : tuple of str
+    rows : tuple of tuple of str
+        The first cell names the row.
+    marks : tuple of str
+        A class per row: "" or "strong", "difference", "bad".
+    """
+
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    marks: tuple[str, ...] = ()
+
+    def marked(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Pair each row with its class."""
+        return list(zip(self.marks or ("",) * len(self.rows), self.rows, strict=True))
+
+
+@dataclass(frozen=True)
+class SubgroupRow:
+    """One line of the forest plot and its table.
+
+    Attributes
+    ----------
+    kind : {"overall", "group", "difference", "empty"}
+    by, label : str
+        The breakdown and the group, as the reader calls them.
+    treated, control : int or None
+        People; None for a difference.
+    estimate : Estimate or None
+    reason : str
+        Why there is none.
+    """
+
+    kind: RowKind
+    by: str
+    label: str
+    treated: int | None
+    control: int | None
+    estimate: Estimate | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What every table needs: the plan's words, the language, the labels, the gate."""
+
+    plan: Plan
+    voice: Voice
+    schema: Schema
+    gate: Gate
+
+    @property
+    def treated(self) -> str:
+        """Give the treated's short label."""
+        return self.plan.wording.treated_label.within(self.voice.language)
+
+    @property
+    def control(self) -> str:
+        """Give the controls' short label."""
+        return self.plan.wording.control_label.within(self.voice.language)
+
+    def names(self) -> dict[str, str]:
+        """Give the plan's words for messages."""
+        wording, language = self.plan.wording, self.voice.language
+        texts = {
+            "treated": wording.treated,
+            "control": wording.control,
+            "success": wording.success,
+            "programme": wording.programme,
+            "not_yet": wording.not_yet,
+        }
+        return {key: text.within(language) for key, text in texts.items()}
+
+    def column(self, name: str) -> str:
+        """Give what to call a column."""
+        return self.schema.title(name, self.voice.language)
+
+    def breakdown(self, by: str) -> str:
+        """Give what to call a breakdown or a crossing of several."""
+        return self.voice("crossed").join(self.column(name) for name in by.split(" x "))
+
+    def level(self, by: str, value: str) -> str:
+        """Give what to call a level of a breakdown or crossing."""
+        pairs = zip(by.split(" x "), value.split(" x "), strict=True)
+        return ", ".join(self.schema.level(name, _number_as_text(part), self.voice.language) for name, part in pairs)
+
+    def covariate(self, variable: str, level: str) -> str:
+        """Give what to call a covariate, with its level where it has levels."""
+        name = self.column(variable)
+        return f"{name}: {self.schema.level(variable, level, self.voice.language)}" if level else name
+
+    def state(self, state: str) -> str:
+        """Give what to call a kind of exit."""
+        label = self.plan.outcome.labels.get(state)
+        return label.within(self.voice.language) if label else state
+
+    def share(self, estimate: Estimate) -> str:
+        """Write a share with its interval through the gate."""
+        text = f"{self.voice.number(100 * estimate.value)} ({self.voice.share_range(estimate)})"
+        return self.gate.share(estimate.value, estimate.n, lambda _: text)
+
+
+def flow_table(design: Design, scene: Scene) -> Table:
+    """Show how many people there were at each step."""
+    start, end = design.comparison.attrition.iloc[0], design.comparison.attrition.iloc[-1]
+    rows = [("in_table", start["treated"], start["control"])]
+    rows.append(("left_out", start["treated"] - end["treated"], start["control"] - end["control"]))
+    rows.append(("compared", end["treated"], end["control"]))
+    voice = scene.voice
+    text = tuple((voice(step), *(scene.gate.count(int(count), voice.count) for count in counts)) for step, *counts in rows)
+    return Table(voice("flow_caption"), (voice("step"), scene.treated, scene.control), text, ("", "", "strong"))
+
+
+def overlap_table(design: Design, scene: Scene) -> Table:
+    """Show each group's spread over the propensity, before and after matching."""
+    cohort, comparison, voice = design.cohort, design.comparison, scene.voice
+    columns: list[list[str]] = []
+    for side in (cohort.treated, ~cohort.treated):
+        for weights in (np.ones(len(cohort)), comparison.weights):
+            inside = side & (weights > 0)
+            people = np.histogram(design.scores.score[inside], PROBABILITY_EDGES)[0]
+            share = np.histogram(design.scores.score[inside], PROBABILITY_EDGES, weights=weights[inside])[0] / weights[inside].sum()
+            columns.append([HIDDEN if scene.gate.hides(count) else voice.number(100 * part) for count, part in zip(people, share, strict=True)])
+    names = [f"{low:.1f}–{high:.1f}" for low, high in pairwise(PROBABILITY_EDGES)]
+    if voice.language == "sv":
+        names = [name.replace(".", ",") for name in names]
+    head = [f"{group}, {voice(when)}" for group in (scene.treated, scene.control) for when in ("before", "after")]
+    return Table(voice("overlap_table"), (voice("probability"), *head), tuple(zip(names, *columns, strict=True)))
+
+
+def balance_labels(design: Design, scene: Scene) -> pd.DataFrame:
+    """Give the balance table with its rows' labels; of a two-level category only the second level, the first being its mirror."""
+    table = design.balance.table
+    levels = table.groupby("variable")["level"].transform("size")
+    mirrored = (levels == 2) & (table.groupby("variable").cumcount() == 0)
+    kept = table[~mirrored].copy()
+    kept["label"] = [scene.covariate(variable, level) for variable, level in zip(kept["variable"], kept["level"], strict=True)]
+    return kept
+
+
+def balance_table(design: Design, scene: Scene) -> Table:
+    """Show the compared groups' means or shares and how far apart they are."""
+    voice, comparison = scene.voice, design.comparison
+    rows, marks = [], []
+    for row in balance_labels(design, scene).to_dict("records"):
+        share = bool(np.isnan(row["variance_ratio_before"]))
+        means = [
+            scene.gate.share(mean, people, voice.percent_sign) if share else voice.number(mean, 2)
+            for mean, people in ((row["mean_treated"], comparison.n_treated), (row["mean_control"], comparison.n_control))
+        ]
+        rows.append((row["label"], *means, voice.number(row["smd_before"], 2), voice.number(row["smd_after"], 2)))
+        marks.append("bad" if abs(row["smd_after"]) > scene.plan.limits.worst_smd else "")
+    head = (voice("covariate"), scene.treated, scene.control, voice("smd_before"), voice("smd_after"))
+    return Table(voice("balance_caption"), head, tuple(rows), tuple(marks))
+
+
+def verdict_table(design: Design, scene: Scene) -> Table:
+    """Show every requirement, its value and whether it was met."""
+    voice = scene.voice
+    rows = tuple(
+        (
+            voice(check.name),
+            check_value(check, voice, check.value),
+            voice("at_least" if check.at_least else "at_most", limit=check_value(check, voice, check.limit)),
+            voice("passed" if check.passed else "failed"),
+        )
+        for check in design.verdict.checks
+    )
+    head = (voice("requirement"), voice("value"), voice("limit"), voice("outcome"))
+    return Table(voice("verdict_caption"), head, rows, tuple("" if check.passed else "bad" for check in design.verdict.checks))
+
+
+def curve_table(study: Study, scene: Scene, until_days: float) -> Table:
+    """Show the curves at the plan's horizons, with the numbers still followed, as far as the figure goes."""
+    voice, effects = scene.voice, study.effects
+    horizons = [horizon for horizon in effects.spec.horizons_days if horizon <= until_days]
+    followed = study.curves.at_risk(horizons)
+    rows = []
+    for position, horizon in enumerate(horizons):
+        cells = [voice.span(horizon)]
+        for arm in ("treated", "control"):
+            cells += [scene.share(effects.arms[arm].risk[horizon]), scene.gate.count(int(followed.loc[arm].to_numpy()[position]), voice.count)]
+        rows.append(tuple(cells))
+    head = [voice(key, group=group) for group in (scene.treated, scene.control) for key in ("share_of", "followed_of")]
+    return Table(voice("curves_table", success=scene.names()["success"]), (voice("time"), *head), tuple(rows))
+
+
+def effects_table(study: Study, scene: Scene) -> Table:
+    """Show every measure's level in either group, the difference and its interval."""
+    voice, effects = scene.voice, study.effects
+    treated, control = effects.arms["treated"], effects.arms["control"]
+    rows: list[tuple[str, ...]] = []
+    for horizon, difference in effects.risk_difference.items():
+        levels = [scene.gate.share(arm.risk[horizon].value, arm.n, lambda share: voice.number(100 * share)) for arm in (treated, control)]
+        shown = (HIDDEN, HIDDEN) if HIDDEN in levels else (voice.points(difference), voice.point_range(difference))
+        rows.append((voice("risk_row", horizon=voice.span(horizon)), *levels, *shown))
+    gap = effects.rmst_difference
+    if gap is not None and treated.rmst is not None and control.rmst is not None and effects.spec.rmst_days is not None:
+        days = voice.unit.days
+        name = voice("rmst_row", horizon=voice.span(effects.spec.rmst_days), units=voice.units())
+        interval = voice.range(gap.low / days, gap.high / days, signed=True)
+        rows.append((name, voice.amount(treated.rmst.value), voice.amount(control.rmst.value), voice.signed(gap.value / days), interval))
+    for key, ratio in (("ratio_row", effects.hazard_ratio), ("adjusted_row", study.adjusted)):
+        if ratio is not None:
+            rows.append((voice(key), "", "", voice.number(ratio.value, 2), voice.range(ratio.low, ratio.high, 2)))
+    names = scene.names()
+    caption = voice("effects_caption", treated=names["treated"], control=names["control"], level=voice.percent(effects.spec.level, 0))
+    head = (voice("measure"), scene.treated, scene.control, voice("difference"), voice("interval"))
+    primary = voice("risk_row", horizon=voice.span(scene.plan.primary_days))
+    return Table(caption, head, tuple(rows), tuple("strong" if row[0] == primary else "" for row in rows))
+
+
+def states_table(effects: Effects, scene: Scene, horizon: float) -> Table:
+    """Show the share in each state by one horizon, and the difference."""
+    voice = scene.voice
+    rows = []
+    for state in dict.fromkeys(state for state, _ in effects.cumulative_incidence):
+        difference = effects.cumulative_incidence[state, horizon]
+        levels = [scene.share(effects.arms[arm].cumulative_incidence[state, horizon]) for arm in ("treated", "control")]
+        shown = HIDDEN if HIDDEN in levels else f"{voice.points(difference)} ({voice.point_range(difference)})"
+        rows.append((scene.state(state), *levels, shown))
+    head = (voice("state"), scene.treated, scene.control, voice("difference"))
+    return Table(voice("states_table", horizon=voice.span(horizon)), head, tuple(rows))
+
+
+def subgroup_rows(study: Study, scene: Scene) -> list[SubgroupRow]:
+    """List what the forest plot and its table show: each group's effect, then the differences of effects."""
+    rows: list[SubgroupRow] = []
+    for found, explored in ((study.registered, False), (study.exploratory, True)):
+        for by in dict.fromkeys(by for by, _ in found.effects):
+            name = scene.voice("exploratory", by=scene.breakdown(by)) if explored else scene.breakdown(by)
+            rows += [_group_row(effects, by, name, level, scene) for (breakdown, level), effects in found.effects.items() if breakdown == by]
+            rows += _difference_rows(found, by, name, scene)
+    return rows
+
+
+def _group_row(effects: Effects | EmptyGroup, by: str, name: str, level: str, scene: Scene) -> SubgroupRow:
+    label = scene.level(by, level)
+    if isinstance(effects, EmptyGroup):
+        return SubgroupRow("empty", name, label, effects.treated, effects.control, None, scene.voice(effects.reason))
+    sizes = effects.arms["treated"].n, effects.arms["control"].n
+    estimate = effects.risk_difference.get(scene.plan.primary_days)
+    hidden = any(scene.gate.hides(size) for size in sizes)
+    if estimate is None or hidden:
+        return SubgroupRow("empty", name, label, *sizes, None, scene.voice("too_few" if hidden else "not_observed"))
+    return SubgroupRow("group", name, label, *sizes, estimate, "")
+
+
+def _difference_rows(found: SubgroupEffects, by: str, name: str, scene: Scene) -> list[SubgroupRow]:
+    measure = f"risk_{scene.plan.primary_days:g}"
+    return [
+        SubgroupRow(
+            "difference",
+            name,
+            scene.voice("effect_gap", level=scene.level(by, level), reference=scene.level(by, reference)),
+            None,
+            None,
+            estimate,
+            "",
+        )
+        for (breakdown, level, reference, key), estimate in found.differences.items()
+        if breakdown == by and key == measure
+    ]
+
+
+def subgroup_table(study: Study, scene: Scene) -> Table:
+    """Show the effect in each group and the differences of effects."""
+    voice, rows, marks = scene.voice, [], []
+    for row in subgroup_rows(study, scene):
+        counts = ["" if count is None else scene.gate.count(count, voice.count) for count in (row.treated, row.control)]
+        shown = (row.reason, "") if row.estimate is None else (voice.points(row.estimate), voice.point_range(row.estimate))
+        rows.append((f"{row.by}: {row.label}", *counts, *shown))
+        marks.append("difference" if row.kind == "difference" else "")
+    numbers = (voice("number_of", group=scene.treated), voice("number_of", group=scene.control))
+    head = (voice("group"), *numbers, voice("effect"), voice("interval"))
+    return Table(voice("subgroup_caption", horizon=voice.span(scene.plan.primary_days)), head, tuple(rows), tuple(marks))
+
+
+def interaction_table(study: Study, scene: Scene) -> Table:
+    """Show whether the effects differ between groups, adjusted for the number of registered breakdowns."""
+    voice, rows = scene.voice, []
+    measure = f"risk_{scene.plan.primary_days:g}"
+    for found, explored in ((study.registered, False), (study.exploratory, True)):
+        tests = found.interaction_tests
+        for row in tests[tests["measure"] == measure].to_dict("records"):
+            name = scene.breakdown(row["by"])
+            adjusted = "–" if explored else voice.number(row["p_holm"], 3)
+            rows.append((voice("exploratory", by=name) if explored else name, voice.number(row["p_value"], 3), adjusted))
+    return Table(voice("interaction_caption"), (voice("breakdown"), voice("p_value"), voice("p_holm")), tuple(rows))
+
+
+def coefficient_table(design: Design, scene: Scene) -> Table:
+    """Show the participation model."""
+    voice = scene.voice
+    rows = tuple(
+        (_term(str(row["term"]), scene), voice.number(row["odds_ratio"], 3), voice.range(row["low"], row["high"], 3))
+        for row in design.scores.coefficients.to_dict("records")
+        if row["term"] != "Intercept"
+    )
+    return Table(voice("coefficients_caption"), (voice("term"), voice("odds_ratio"), voice("interval")), rows)
+
+
+def _term(term: str, scene: Scene) -> str:
+    """Write "race[T.white]" as the column's and level's labels; formula terms stay as they are written."""
+    variable, _, level = term.removesuffix("]").partition("[T.")
+    return scene.covariate(variable, _number_as_text(level)) if level or variable == scene.column(variable) else scene.column(variable)
+
+
+def _number_as_text(value: str) -> str:
+    """Write "1.0" as a category list does, "1"."""
+    return value.removesuffix(".0") if value.replace(".", "", 1).isdigit() else value

@@ -1,0 +1,148 @@
+"""Numbers into sentences, in Swedish and English.
+
+Sentences are chosen by rule from the estimates, so that none can say more than its interval: a direction only where the interval excludes zero,
+otherwise what can be ruled out. Percentage points are never called per cent, and a hazard ratio never becomes "times faster".
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from dataclasses import dataclass
+from importlib.resources import files
+
+from babel.numbers import format_decimal
+
+from evaluation.analysis.estimates import Estimate, Ratio
+from evaluation.analysis.outcomes import TimeUnit
+from evaluation.design.verdict import Check
+from evaluation.plan import Language
+
+MINUS = "−"
+THIN_SPACE = "\u202f"
+
+_UNITS: dict[TimeUnit, dict[Language, tuple[str, str]]] = {
+    TimeUnit.DAY: {"sv": ("dag", "dagar"), "en": ("day", "days")},
+    TimeUnit.WEEK: {"sv": ("vecka", "veckor"), "en": ("week", "weeks")},
+    TimeUnit.TWO_WEEKS: {"sv": ("tvåveckorsperiod", "tvåveckorsperioder"), "en": ("two-week period", "two-week periods")},
+    TimeUnit.MONTH: {"sv": ("månad", "månader"), "en": ("month", "months")},
+    TimeUnit.YEAR: {"sv": ("år", "år"), "en": ("year", "years")},
+}
+
+_CATALOGUE = files("evaluation.reporting").joinpath("templates/messages.toml")
+_MESSAGES: dict[str, dict[Language, str]] = tomllib.loads(_CATALOGUE.read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True)
+class Voice:
+    """One language's words and numbers.
+
+    Attributes
+    ----------
+    language : {"sv", "en"}
+    unit : TimeUnit
+        The study's unit of time.
+    """
+
+    language: Language
+    unit: TimeUnit
+
+    def __call__(self, key: str, **values: object) -> str:
+        """Give a message with its values filled in."""
+        text = _MESSAGES[key][self.language]
+        return text.format(**values) if values else text
+
+    def number(self, value: float, decimals: int = 1) -> str:
+        """Write a number: decimal comma and thin spaces in Swedish, a true minus in both, no minus before a zero."""
+        if not math.isfinite(value):
+            return "–" if math.isnan(value) else ("∞" if value > 0 else f"{MINUS}∞")
+        rounded = round(value, decimals) + 0.0
+        pattern = "#,##0." + "0" * decimals if decimals else "#,##0"
+        text = format_decimal(rounded, format=pattern, locale="sv_SE" if self.language == "sv" else "en_GB")
+        return text.replace("-", MINUS).replace("\xa0", THIN_SPACE)
+
+    def signed(self, value: float, decimals: int = 1) -> str:
+        """Write a number with its sign, unless it rounds to zero."""
+        text = self.number(value, decimals)
+        return f"+{text}" if round(value, decimals) > 0 else text
+
+    def count(self, count: int) -> str:
+        """Write a whole number."""
+        return self.number(count, 0)
+
+    def percent(self, share: float, decimals: int = 1) -> str:
+        """Write a share as "55,1 procent"."""
+        return f"{self.number(100 * share, decimals)} {'procent' if self.language == 'sv' else 'per cent'}"
+
+    def percent_sign(self, share: float, decimals: int = 0) -> str:
+        """Write a share with the sign, for axes and intervals."""
+        number = self.number(100 * share, decimals)
+        return f"{number}{THIN_SPACE}%" if self.language == "sv" else f"{number}%"
+
+    def range(self, low: float, high: float, decimals: int = 1, *, signed: bool = False) -> str:
+        """Write an interval as "1,2 till 3,4"."""
+        write = self.signed if signed else self.number
+        return f"{write(low, decimals)} {self('to')} {write(high, decimals)}"
+
+    def share_range(self, estimate: Estimate) -> str:
+        """Write a share's interval in per cent."""
+        return self.range(100 * estimate.low, 100 * estimate.high)
+
+    def point_range(self, estimate: Estimate) -> str:
+        """Write the interval of a difference of shares in percentage points."""
+        return self.range(100 * estimate.low, 100 * estimate.high, signed=True)
+
+    def points(self, estimate: Estimate) -> str:
+        """Write a difference of shares in percentage points."""
+        return self.signed(100 * estimate.value)
+
+    def ratio(self, ratio: Ratio) -> str:
+        """Write a ratio with its interval."""
+        return f"{self.number(ratio.value, 2)} ({self.range(ratio.low, ratio.high, 2)})"
+
+    def p_value(self, p: float) -> str:
+        """Write a p-value, never as zero."""
+        return f"p < {self.number(0.001, 3)}" if p < 0.001 else f"p = {self.number(p, 3)}"
+
+    def units(self) -> str:
+        """Give the study's unit of time in the plural."""
+        return _UNITS[self.unit][self.language][1]
+
+    def span(self, days: float) -> str:
+        """Write a time in the study's unit, such as "26 veckor"."""
+        amount = days / self.unit.days
+        one, many = _UNITS[self.unit][self.language]
+        return f"{self.number(amount, 0 if amount == round(amount) else 1)} {one if amount == 1 else many}"
+
+    def amount(self, days: float) -> str:
+        """Write a time as a number in the study's unit."""
+        return self.number(days / self.unit.days)
+
+
+def largest_not_excluded(estimate: Estimate) -> float:
+    """Give the largest absolute value inside an interval."""
+    return max(abs(estimate.low), abs(estimate.high))
+
+
+def excludes_zero(estimate: Estimate) -> bool:
+    """Say whether an interval lies on one side of zero."""
+    return estimate.low > 0 or estimate.high < 0
+
+
+def check_value(check: Check, voice: Voice, value: float) -> str:
+    """Write a check's value or limit in its own unit."""
+    if check.name in ("share_treated_kept", "equipoise"):
+        return voice.percent(value, 0)
+    return voice.count(round(value)) if check.name == "effective_control" else voice.number(value, 3)
+
+
+def check_sentence(check: Check, voice: Voice) -> str:
+    """Write a check that failed, with its value and limit."""
+    limit = voice("at_least" if check.at_least else "at_most", limit=check_value(check, voice, check.limit))
+    name = voice(check.name)
+    return f"{name[:1].lower()}{name[1:]} ({check_value(check, voice, check.value)}, {limit})"
+
+
+def sentence_case(text: str) -> str:
+    """Begin with a capital."""
+    return text[:1].upper() + text[1:]
