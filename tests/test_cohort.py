@@ -104,7 +104,7 @@ def test_no_column_is_one_combination() -> None:
 
 
 def test_an_unknown_column_is_answered_with_those_there_are() -> None:
-    with pytest.raises(InputError, match="sex: is neither a covariate nor a stratum.*choose among age, income, origin, degree, office"):
+    with pytest.raises(InputError, match=r"sex: is neither a covariate nor a stratum.*choose among age, income, origin, degree, office"):
         read().column("sex")
 
 
@@ -222,7 +222,11 @@ BROKEN = {
     "infinite covariate": (with_value("income", 5, -np.inf), {}, "income: must be finite; 1 of 6 rows does not, first at row 6; correct it"),
     "infinite beside missing": (PEOPLE.assign(income=[np.inf, np.nan, 1, 2, 3, SECRET_VALUE]), {"missing": "category"}, "income: must be finite"),
     "duplicate person": (with_value("person", 4, SECRET_ID), {}, "person: must be unique, .*; 1 of 6 rows does not, first at row 5; keep one row"),
-    "duplicate index": (PEOPLE.set_axis([SECRET_ID] * 6), {"person": None}, "the table's index: must be unique, .*; 5 of 6 rows do not, first at row 2"),
+    "duplicate index": (
+        PEOPLE.set_axis([SECRET_ID] * 6),
+        {"person": None},
+        "the table's index: must be unique, .*; 5 of 6 rows do not",
+    ),
     "missing person": (with_value("person", 1, None), {}, "person: must not be missing; 1 of 6 rows does not, first at row 2; every person"),
     "constant number": (PEOPLE.assign(income=SECRET_VALUE), {}, "income: is the same for everybody; take it out"),
     "constant category": (PEOPLE.assign(origin=SECRET_ID), {}, "origin: is the same for everybody"),

@@ -1,5 +1,6 @@
 """Hazard ratio and log-rank against R, against polynomials solved by hand, and against refitting with changed weights."""
 
+import dataclasses
 import math
 import warnings
 
@@ -17,6 +18,8 @@ from evaluation.analysis.curves import EffectSpec
 from evaluation.analysis.effects import estimate_effects
 from evaluation.analysis.estimates import Clusters
 from evaluation.analysis.hazards import RiskSets, adjusted_hazard_ratio, check_proportionality, cox_log_ratio, log_rank
+from evaluation.analysis.outcomes import followup_from_table
+from evaluation.design.cohort import cohort_from_table
 from evaluation.design.matching import comparison_from_sets
 from evaluation.errors import EstimationError
 
@@ -348,6 +351,40 @@ def test_the_test_of_proportionality_is_lifelines_own(unempdur, reference):
     assert found.chi_square == pytest.approx(float(np.ravel(direct.test_statistic)[0]), rel=LIFELINES_CONVERGED)
     assert found.p_value == pytest.approx(chi2.sf(found.chi_square, 1))
     assert max(found.p_value, chi2.sf(reference("unempdur_effects")["proportionality"]["chi_square"], 1)) < 1e-20
+
+
+@pytest.fixture
+def adjustable():
+    """Give forty matched people with one covariate of the given name; the treated leave before the controls where `apart`."""
+
+    def make(covariate="age", *, exits_of_control=1, apart=False):
+        rng = np.random.default_rng(8)
+        people = pd.DataFrame({"person": [f"p{number}" for number in range(40)], "side": np.arange(40) % 2, covariate: rng.normal(size=40)})
+        people["time"] = rng.integers(1, 20, 40) + np.where(people["side"] == 0, 30 * apart, 0)
+        people["left"] = np.where(people["side"] == 1, 1, exits_of_control)
+        cohort = cohort_from_table(people, treated="side", covariates=[covariate], person="person")
+        sets = pd.DataFrame({"person": people["person"], "set": np.arange(40) // 2})
+        return cohort, comparison_from_sets(cohort, sets), followup_from_table(people, days="time", event="left", person="person")
+
+    return make
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("name", ["days", "event", "weight", "cluster", "treated"])
+def test_a_covariate_may_have_any_name(name, adjustable):
+    assert adjusted_hazard_ratio(*adjustable(name)) == adjusted_hazard_ratio(*adjustable("age"))
+
+
+@pytest.mark.parametrize("trouble", [{"exits_of_control": 0}, {"apart": True}], ids=["no exits in one arm", "arms apart in time"])
+def test_an_infinite_ratio_is_refused_with_covariates_too(trouble, adjustable):
+    with pytest.raises(EstimationError, match="lifelines"):
+        adjusted_hazard_ratio(*adjustable(**trouble))
+
+
+def test_nobody_leaving_is_refused(adjustable):
+    cohort, comparison, follow_up = adjustable(exits_of_control=0)
+    with pytest.raises(EstimationError, match="lifelines: the covariate-adjusted model does not converge"):
+        adjusted_hazard_ratio(cohort, comparison, dataclasses.replace(follow_up, state=pd.Categorical(["censored"] * 40, ["censored", "event"])))
 
 
 def test_lifelines_is_not_asked_for_more_people_than_it_can_cluster(four_pairs, monkeypatch):

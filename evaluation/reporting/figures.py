@@ -178,7 +178,7 @@ def draw_overlap(
     drawn = np.flatnonzero(sum(np.abs(side).sum(axis=0) for side in bars.values()))
     first, last = (int(drawn[0]), int(drawn[-1]) + 1) if len(drawn) else (0, len(edges) - 1)
     tallest = [max(float(np.abs(side).max()), 0.01) for side in bars.values()]
-    step = _nice_step(sum(tallest), 6)
+    step = _nice_step(sum(tallest), 8)
     up, down = (math.ceil(height / step - 1e-9) for height in tallest)
 
     keys = _flow([_Key(words.everybody, _square("#e6e6e6", GREY)), _Key(words.compared, _square(GREY, GREY))])
@@ -191,7 +191,7 @@ def draw_overlap(
     axes.set_ylim(-step * down - name * unit, step * up + name * unit)
     axes.set_yticks(ticks, [words.percent(abs(tick)) for tick in ticks])
     axes.set_xlim(edges[first], edges[last])
-    positions = _ticks(edges[first], edges[last], 6)
+    positions = _ticks(edges[first], edges[last], 8)
     axes.set_xticks(positions, [words.percent(tick) for tick in positions])
     axes.grid(axis="y")
     middle = (edges[:-1] + edges[1:]) / 2
@@ -237,8 +237,8 @@ def draw_love(table: pd.DataFrame, *, limit: float, words: Words) -> Figure:
         ]
     )
     labels = [_wrap(str(label), _WIDTH - 2 * _EDGE) for label in rows["label"]]
-    tops = np.cumsum([0.0, *(len(lines) * _LEADING + 18 for lines in labels)])
-    top = keys.height + 4
+    tops = np.cumsum([0.0, *(len(lines) * _LEADING + 24 for lines in labels)])
+    top = keys.height + 10
     sheet = _Sheet.of(top + tops[-1] + 24 + _lines_height(words.smd_axis))
     axes = sheet.panel(top, float(tops[-1]), _EDGE + 8, _EDGE + 8)
     axes.set_ylim(float(tops[-1]), 0)
@@ -251,7 +251,7 @@ def draw_love(table: pd.DataFrame, *, limit: float, words: Words) -> Figure:
     for side in (-limit, limit):
         axes.axvline(side, color=GREY, linewidth=1, linestyle=(0, (3, 2)))
     for lines, start, end, (before, after) in zip(labels, tops[:-1], tops[1:], values, strict=True):
-        level = float(end) - 9
+        level = float(end) - 16
         sheet.write(_EDGE, top + float(start) + 11, *lines, style=_MASK)
         inside = np.clip([before, after], -reach, reach)
         axes.plot(inside, [level, level], color=RULE, linewidth=1.2)
@@ -340,11 +340,11 @@ def draw_curves(
     if keys:
         keys.draw(sheet, _lines_height(words.share_axis))
     else:
-        for arm, baseline in labels.baselines.items():
+        for arm, (lines, baseline) in labels.names.items():
             end = time.left + time.scale * shown
-            width = _text_width(words.arm(arm), bold=True)
-            sheet.write(end - width, top + baseline, words.arm(arm), style=_name_style(arm))
-            sheet.line([end - width - 5 - _SWATCH, end - width - 5], top + baseline - 3.8, _arm_line(arm))
+            sheet.write(end, top + baseline, *lines, align="right", style=_name_style(arm))
+            start = end - _text_width(lines[0], bold=True) - 5
+            sheet.line([start - _SWATCH, start], top + baseline - 3.8, _arm_line(arm))
     return sheet.figure
 
 
@@ -431,14 +431,14 @@ def draw_forest(rows: Sequence[ForestRow], *, words: Words, unit: str = "", refe
     half = (_WIDTH - 2 * _EDGE) / 2 - 10
     fewer, more = _wrap(f"← {words.fewer}", half), _wrap(f"{words.more} →", half)
     words_height = max(len(fewer), len(more)) * _LEADING
-    height = float(tops[-1]) + 4
+    height = float(tops[-1]) + 8
     sheet = _Sheet.of(height + 26 + words_height + _lines_height(name))
     axes = sheet.panel(0, height, _EDGE + 8, _EDGE + 8)
     axes.set_ylim(height, 0)
     axes.set_xlim(low, high)
     axes.set_yticks([])
-    positions = _ticks(low, high, 6)
-    decimals = _decimals(_nice_step(high - low, 6))
+    positions = _ticks(low, high, 8)
+    decimals = _decimals(_nice_step(high - low, 8))
     axes.set_xticks(positions, [words.number(tick, decimals) for tick in positions])
     axes.axvline(reference_line, color=GREY, linewidth=1)
     for row, head, gap, start in zip(rows, heads, gaps, tops[:-1], strict=True):
@@ -579,6 +579,11 @@ class _Key:
     style: _Style
     color: str = INK
 
+    @property
+    def width(self) -> float:
+        """Points the mark takes."""
+        return 10.0 if "marker" in self.style else _SWATCH
+
 
 @dataclass(frozen=True, eq=False)
 class _Keys:
@@ -589,16 +594,15 @@ class _Keys:
 
     def draw(self, sheet: _Sheet, top: float) -> None:
         for key, lines, x, y in self.places:
-            middle = [x + _SWATCH / 2] if "marker" in key.style else [x, x + _SWATCH]
-            sheet.line(middle, top + y + 7.2, key.style)
-            sheet.write(x + _SWATCH + 5, top + y + 11, *lines, style={"color": key.color})
+            sheet.line([x + key.width / 2] if "marker" in key.style else [x, x + key.width], top + y + 7.2, key.style)
+            sheet.write(x + key.width + 5, top + y + 11, *lines, style={"color": key.color})
 
 
 def _flow(keys: Sequence[_Key]) -> _Keys:
     places, x, y, tallest = [], _EDGE, 0.0, 0
     for key in keys:
-        lines = _wrap(key.text, _TEXT_WIDTH - _SWATCH - 5)
-        width = _SWATCH + 5 + max(map(_text_width, lines))
+        lines = _wrap(key.text, _TEXT_WIDTH - key.width - 5)
+        width = key.width + 5 + max(map(_text_width, lines))
         if x > _EDGE and x + width > _WIDTH - _EDGE:
             x, y, tallest = _EDGE, y + tallest * (_LEADING + 1), 0
         places.append((key, lines, x, y))
@@ -694,7 +698,7 @@ class _Steps:
     low: Floats
     high: Floats
 
-    def between(self, start: float) -> slice:
+    def since(self, start: float) -> slice:
         """Give the values from `start` on, including the one that holds there."""
         return slice(max(int(np.searchsorted(self.time, start, side="right")) - 1, 0), None)
 
@@ -714,6 +718,10 @@ def _arm_line(arm: str) -> dict[str, Any]:
     return {"color": LINE[arm], "linestyle": DASH[arm], "linewidth": 2.0}
 
 
+def _band_line(arm: str) -> dict[str, Any]:
+    return _arm_line(arm) | {"linewidth": 0.6, "linestyle": "-" if arm == "treated" else (0, (4, 2))}
+
+
 def _name_style(arm: str) -> dict[str, Any]:
     return {"color": TEXT[arm], "weight": "bold", **_MASK}
 
@@ -727,8 +735,16 @@ def _draw_arms(axes: Axes, steps: Mapping[str, _Steps], verticals: Sequence[floa
         axes.axvline(position, color=RULE, linewidth=0.9, linestyle=(0, (1, 2)))
     for arm, curve in steps.items():
         axes.fill_between(curve.time, curve.low, curve.high, step="post", color=LINE[arm], alpha=0.16, linewidth=0)
+        before = curve.time < curve.time[-1]  # a step on the last day would be a stroke along the right edge
+        for bound in (curve.low[before], curve.high[before]):
+            level = np.append(bound, bound[-1:])
+            axes.plot(np.append(curve.time[before], curve.time[-1:])[: len(level)], level, drawstyle="steps-post", **_band_line(arm))
     for arm, curve in steps.items():
         axes.plot(curve.time, curve.probability, drawstyle="steps-post", solid_capstyle="butt", **_arm_line(arm))
+        face = LINE[arm] if arm == "treated" else "white"
+        axes.plot(
+            curve.time[-1:], curve.probability[-1:], "o", markersize=5.5, color=LINE[arm], markerfacecolor=face, markeredgewidth=1.6, clip_on=False
+        )
 
 
 def _share_ticks(highest: float, most: int) -> tuple[float, list[float]]:
@@ -746,10 +762,10 @@ def _share_axis(axes: Axes, limit: float, ticks: Sequence[float], words: Words) 
 
 @dataclass(frozen=True, eq=False)
 class _Labels:
-    """Where the arms' names stand beside their curves: baselines below the top of the panel, and the share axis that makes room for them."""
+    """The arms' names beside their curves, as lines and first baseline below the top of the panel, and the share axis that makes room for them."""
 
     fit: bool
-    baselines: dict[str, float]
+    names: dict[str, tuple[list[str], float]]
     limit: float
     ticks: list[float]
 
@@ -758,13 +774,14 @@ def _place_labels(steps: Mapping[str, _Steps], shown: float, time: _TimeAxis, he
     """Set the upper arm's name above every curve near the end, the lower arm's below, and say whether there is room."""
     limit, ticks = _share_ticks(max(float(curve.high.max()) for curve in steps.values()), 5)
     upper, lower = sorted(ARMS, key=lambda arm: -steps[arm].probability[-1])
-    widths = {arm: (_text_width(words.arm(arm), bold=True) + _SWATCH + 10) for arm in ARMS}
-    start = {arm: shown - widths[arm] / time.scale for arm in ARMS}
-    highest = max(float(curve.high[curve.between(start[upper])].max()) for curve in steps.values())
-    lowest = min(float(curve.low[curve.between(start[lower])].min()) for curve in steps.values())
-    limit = max(limit, highest * height / (height - 20))
-    baselines = {upper: height * (1 - highest / limit) - 6, lower: height * (1 - lowest / limit) + 14}
-    return _Labels(min(start.values()) >= 0 and baselines[lower] <= height - 5, baselines, limit, ticks)
+    lines = {arm: _wrap(words.arm(arm), 0.42 * time.scale * time.until, bold=True) for arm in ARMS}
+    start = {arm: shown - (max(_text_width(line, bold=True) for line in lines[arm]) + _SWATCH + 10) / time.scale for arm in ARMS}
+    highest = max(float(curve.high[curve.since(start[upper])].max()) for curve in steps.values())
+    lowest = min(float(curve.low[curve.since(start[lower])].min()) for curve in steps.values())
+    above, below = len(lines[upper]) * _LEADING, len(lines[lower]) * _LEADING
+    limit = max(limit, highest * height / (height - above - 6))
+    names = {upper: (lines[upper], height * (1 - highest / limit) - above + 8), lower: (lines[lower], height * (1 - lowest / limit) + 14)}
+    return _Labels(min(start.values()) >= 0 and names[lower][1] + below - _LEADING <= height - 5, names, limit, ticks)
 
 
 @dataclass(frozen=True, eq=False)

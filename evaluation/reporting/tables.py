@@ -18,7 +18,7 @@ from evaluation.analysis.subgroups import EmptyGroup, SubgroupEffects
 from evaluation.plan import Plan
 from evaluation.registers.schema import Schema
 from evaluation.reporting.disclosure import HIDDEN, Gate
-from evaluation.reporting.wording import Voice, check_value
+from evaluation.reporting.wording import Voice, check_value, sentence_case
 from evaluation.study import Design, Study
 
 RowKind = Literal["overall", "group", "difference", "empty"]
@@ -238,7 +238,7 @@ def effects_table(study: Study, scene: Scene) -> Table:
         if ratio is not None:
             rows.append((voice(key), "", "", voice.number(ratio.value, 2), voice.range(ratio.low, ratio.high, 2)))
     names = scene.names()
-    caption = voice("effects_caption", treated=names["treated"], control=names["control"], level=voice.percent(effects.spec.level, 0))
+    caption = sentence_case(voice("effects_caption", treated=names["treated"], control=names["control"], level=voice.percent(effects.spec.level, 0)))
     head = (voice("measure"), scene.treated, scene.control, voice("difference"), voice("interval"))
     primary = voice("risk_row", horizon=voice.span(scene.plan.primary_days))
     return Table(caption, head, tuple(rows), tuple("strong" if row[0] == primary else "" for row in rows))

