@@ -5,7 +5,7 @@ BIN    := .venv/bin
 READY  := .venv/requirements.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report test lint format typecheck benchmark notebook lock clean
+.PHONY: help setup report test lint format typecheck benchmark figures notebook lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ typecheck: setup  ## Check the types
 
 benchmark: setup  ## Time the design, the effects and the whole chain; rewrites docs/benchmarks.md
 	$(BIN)/python tests/benchmarks/benchmark.py --write docs/benchmarks.md
+
+figures: setup  ## Draw the README's figure again from the English report
+	$(BIN)/malmokraften report employment-agency --quiet && $(BIN)/python docs/figures/draw.py
 
 notebook: setup  ## Open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks

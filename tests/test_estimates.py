@@ -185,9 +185,11 @@ def test_wald_test_of_estimates_that_follow_from_each_other_is_refused():
         wald_test([estimate(0.5, [0.5, -0.5], clusters), estimate(1.0, [1.0, -1.0], clusters)])
 
 
-def test_wald_test_notices_a_dependence_hidden_by_rounding():
-    clusters = one_each(3)
-    first, second = estimate(0.5, [0.1, -0.3, 0.2], clusters), estimate(0.3, [0.7, 0.1, -0.8], clusters)
+@pytest.mark.property
+@pytest.mark.parametrize("seed", range(5))
+def test_wald_test_notices_a_dependence_hidden_by_rounding(seed):
+    rng, clusters = np.random.default_rng(seed), one_each(50)
+    first, second = (estimate(rng.normal(), rng.normal(size=50), clusters) for _ in range(2))
     with pytest.raises(EstimationError, match="their covariance is singular"):
         wald_test([first, second, first - second])
 

@@ -9,6 +9,7 @@ from statsmodels.stats.multitest import multipletests
 from evaluation.analysis.curves import EffectSpec
 from evaluation.analysis.effects import Effects, estimate_effects
 from evaluation.analysis.subgroups import EmptyGroup, estimate_subgroups
+from evaluation.design.matching import MatchingSpec
 from evaluation.errors import EstimationError, InputError
 
 SAME_ARITHMETIC = 1e-10
@@ -79,8 +80,6 @@ def large(walk):
     people["schooling"] = rng.choice(["long", "middle", "short"], 600)
     people["sex"], people["origin"] = rng.choice(["man", "woman"], 600), rng.choice(["abroad", "europe", "here"], 600)
     people["weeks"], people["exit"] = rng.integers(1, 40, 600), rng.choice(["censored", "study", "work"], 600)
-    from evaluation.design.matching import MatchingSpec
-
     return walk(people, MatchingSpec(caliper_sd=None))
 
 
@@ -123,15 +122,12 @@ def test_a_crossing_has_every_combination(broken_down):
 
 
 @pytest.mark.property
-def test_a_group_of_everybody_has_the_effect_of_everybody(large):
-    cohort, comparison, follow_up = large
-    whole = estimate_effects(cohort, comparison, follow_up, ASKED).estimates()
-    parts = estimate_subgroups(cohort, comparison, follow_up, ["sex"], ASKED)
-    for measure in ("risk_70", "risk_140"):
-        held = [parts.effects["sex", level] for level in ("man", "woman")]
-        assert whole[measure].n == sum(part.estimates()[measure].n for part in held)
-    everybody = estimate_subgroups(*large._replace(cohort=cohort), ["treated_or_not"], ASKED) if "treated_or_not" in cohort.strata else None
-    assert everybody is None
+def test_a_group_of_everybody_has_the_effect_of_everybody(make_study):
+    days, exit = [10, 20, 30, 40, 10, 30, 30, 40], [1, 1, 0, 1, 0, 1, 1, 1]
+    study = make_study(days, exit, [(n, n + 4) for n in range(4)], range(4), everybody=["all"] * 8)
+    found = estimate_subgroups(*study, ["everybody"], SMALL)
+    pd.testing.assert_frame_equal(found.effects["everybody", "all"].to_frame(), estimate_effects(*study, SMALL).to_frame(), check_exact=True)
+    assert found.differences == {}
 
 
 @pytest.mark.property

@@ -30,7 +30,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.textpath import text_to_path
 
-from evaluation.analysis.curves import ARMS, Curves
+from evaluation.analysis.curves import ANY, ARMS, Curves
 from evaluation.design.cohort import Floats
 from evaluation.errors import EstimationError
 
@@ -170,7 +170,8 @@ def draw_overlap(
     """
     width = _bin_width(score_treated, score_control, threshold)
     both = np.concatenate([score_treated, score_control])
-    edges = np.arange(math.floor(both.min() / width), math.floor(both.max() / width) + 2) * width
+    lowest = math.floor(both.min() / width)
+    edges = np.arange(lowest, max(math.ceil(both.max() / width), lowest + 1) + 1) * width
     bars = {
         "treated": _bars(score_treated, weight_treated, edges, threshold),
         "control": -_bars(score_control, weight_control, edges, threshold),
@@ -228,7 +229,7 @@ def draw_love(table: pd.DataFrame, *, limit: float, words: Words) -> Figure:
     rows = table.loc[order]
     values = rows[["smd_before", "smd_after"]].to_numpy(dtype=np.float64)
     near = np.abs(values[np.abs(values) <= _FARTHEST_SMD])
-    reach = max(float(near.max(initial=0.0)), 1.6 * limit)
+    reach = max(float(near.max(initial=0.01)), 1.6 * limit)
     keys = _flow(
         [
             _Key(words.before, _HOLLOW | {"markersize": 7.5}),
@@ -308,12 +309,13 @@ def draw_curves(
         Length of the study's unit of time.
     until_days : float
         Where the time axis ends. The curves end there, or at `shown_until`.
-    ticks, verticals : sequence of float
-        Positions on the time axis and of dotted lines, in units of `unit_days`. Ticks too dense for their numbers are thinned.
+    ticks : sequence of float
+        Positions on the time axis, in units of `unit_days`, rising. Those too near the one before for their numbers are left out.
     words : Words
     threshold : int
         Smaller counts are written "<threshold".
     verticals : sequence of float, optional
+        Positions of dotted lines, in units of `unit_days`.
 
     Returns
     -------
@@ -680,7 +682,7 @@ def _bin_width(score_treated: Floats, score_control: Floats, threshold: int) -> 
 
 
 def _bars(score: Floats, weight: Floats, edges: Floats, threshold: int) -> Floats:
-    """Give the share of everybody, and of the compared, in each bin; 0 where they are fewer than `threshold`."""
+    """Give the share of everybody, and of the compared, in each bin; 0 where they are fewer than `threshold`; shape (2, bins)."""
     rows = []
     for inside, own in ((np.full(len(score), True), np.ones(len(score))), (weight > 0, weight)):
         people = np.histogram(score[inside], edges)[0]
@@ -705,7 +707,7 @@ class _Steps:
 
 def _steps(curves: Curves, state: str, arm: str, shown: float, unit_days: float) -> _Steps:
     table = curves.table
-    if state not in set(table["state"]):
+    if state != ANY and state not in set(table["state"]):
         raise EstimationError(f"figure: {state} is not a state of the curves; they have {', '.join(dict.fromkeys(table['state']))}")
     rows = table[(table["arm"] == arm) & (table["state"] == state)]
     time = rows["days"].to_numpy(dtype=np.float64) / unit_days
@@ -799,9 +801,9 @@ class _TimeAxis:
     @classmethod
     def of(cls, curves: Curves, ticks: Sequence[float], until: float, unit_days: float, words: Words, threshold: int) -> _TimeAxis:
         inside = [tick for tick in ticks if tick <= until * (1 + 1e-9)]
-        people = curves.at_risk([tick * unit_days for tick in inside])
+        people = curves.at_risk([tick * unit_days * (1 - 1e-12) for tick in inside])  # days / unit * unit may land beyond the exits of that day
         columns = [
-            [words.number(tick, 0 if float(tick).is_integer() else 1)]
+            [words.number(tick, 0 if round(tick, 1).is_integer() else 1)]
             + [f"<{threshold}" if count < threshold else words.number(int(count), 0) for count in people.iloc[:, position].loc[list(ARMS)]]
             for position, tick in enumerate(inside)
         ]
