@@ -111,11 +111,8 @@ def example() -> None:
     import runpy
     from importlib.resources import files
 
-    from rich.console import Console
-    from rich.syntax import Syntax
-
     with _exit_codes():
-        Console().print(Syntax(files("evaluation").joinpath("example.py").read_text(encoding="utf-8"), "python", background_color="default"))
+        typer.echo(files("evaluation").joinpath("example.py").read_text(encoding="utf-8"))
         runpy.run_module("evaluation.example")
 
 

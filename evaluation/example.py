@@ -14,4 +14,4 @@ comparison = match_cohort(cohort, scores)
 follow_up = followup_from_table(people, days="weeks", event="spell", unit="week")
 effects = estimate_effects(cohort, comparison, follow_up, EffectSpec(horizons_days=(91, 182, 364), rmst_days=364))
 
-print(effects.summary())  # noqa: T201  # the example's purpose
+print(effects.summary())

@@ -158,7 +158,9 @@ def unempdur(reference) -> Matched:
     cohort = cohort_from_table(people, treated="treated", covariates=["age", "reprate", "disrate", "logwage", "tenure"], person="person")
     with pytest.warns(UnmatchedWarning, match="488 of 1848 treated found no control"):
         comparison = comparison_from_sets(cohort, _pairs(reference("unempdur_pairs")))
-    return Matched(cohort, comparison, followup_from_table(people, days="spell", event="exit", person="person", censored="censored", unit="two_weeks"))
+    return Matched(
+        cohort, comparison, followup_from_table(people, days="spell", event="exit", person="person", censored="censored", unit="two_weeks")
+    )
 
 
 @pytest.fixture(scope="session")

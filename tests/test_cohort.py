@@ -155,7 +155,9 @@ def test_a_number_known_for_some_and_the_same_for_all_of_them_leaves_only_its_co
 
 @pytest.mark.hand
 def test_a_missing_stratum_is_a_level_too() -> None:
-    assert read(with_value("office", 0, None), missing="category").strata["office"].tolist() == ["missing", "west", "east", "east", "west", "west"]
+    office = read(with_value("office", 0, None), missing="category").strata["office"]
+    assert office.tolist() == ["missing", "west", "east", "east", "west", "west"]
+    assert office.cat.categories.tolist() == ["east", "west", "missing"]
 
 
 def test_nobody_is_dropped_for_a_missing_value() -> None:

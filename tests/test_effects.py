@@ -7,7 +7,7 @@ from scipy.stats import norm
 
 from evaluation.analysis.curves import EffectSpec
 from evaluation.analysis.effects import effects_within, estimate_effects
-from evaluation.analysis.outcomes import compared_follow_up, followup_from_table
+from evaluation.analysis.outcomes import compared_follow_up
 from evaluation.errors import EstimationError, HorizonError
 
 SAME_FORMULA = 1e-8  # R prints 11 digits
@@ -146,15 +146,6 @@ def test_influences_sum_to_zero_and_stay_in_their_arm(random_study, reuse):
     assert excess.influence.sum() == pytest.approx(excess.value, abs=SAME_FORMULA)
     assert not effects.arms["treated"].rmst.influence[~treated].any()
     assert not effects.arms["control"].risk[3].influence[treated].any()
-
-
-@pytest.mark.property
-def test_a_state_called_any_is_a_state_like_others(four_pairs):
-    table = four_pairs.follow_up.to_frame().assign(state=lambda frame: frame["state"].astype(str).replace("study", "any"))
-    renamed = followup_from_table(table, days="days", event="state", person="person", censored="censored")
-    plain, other = (estimate_effects(*four_pairs._replace(follow_up=one), FOUR_WEEKS) for one in (four_pairs.follow_up, renamed))
-    assert other.risk_difference[20].value == plain.risk_difference[20].value
-    assert other.cumulative_incidence["any", 20].value == plain.cumulative_incidence["study", 20].value
 
 
 # ---- what cannot be answered

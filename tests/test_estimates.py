@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import chi2, norm
 
+from evaluation.analysis.curves import EffectSpec
 from evaluation.analysis.effects import estimate_effects
 from evaluation.analysis.estimates import Clusters, Estimate, log_log_interval, wald_test
-from evaluation.analysis.curves import EffectSpec
 from evaluation.errors import EstimationError
 
 SAME_ARITHMETIC = 1e-12  # the same few additions in another order

@@ -153,6 +153,13 @@ def test_declared_states_must_be_different_states(states):
         read(PEOPLE, states=states)
 
 
+@pytest.mark.parametrize("states", [None, ["any", "study"]], ids=["found", "declared"])
+def test_a_state_may_not_be_called_any(states):
+    """In curves and effects "any" is success of whatever kind; a state of that name would silently take its place."""
+    with pytest.raises(InputError, match="any"):
+        read(PEOPLE.replace("work", "any"), states=states)
+
+
 @pytest.mark.property
 def test_people_are_found_by_their_id_and_not_by_their_row(four_pairs):
     cohort, comparison, follow_up = four_pairs

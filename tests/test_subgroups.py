@@ -8,6 +8,7 @@ from statsmodels.stats.multitest import multipletests
 
 from evaluation.analysis.curves import EffectSpec
 from evaluation.analysis.effects import Effects, estimate_effects
+from evaluation.analysis.hazards import RiskSets, cox_log_ratio
 from evaluation.analysis.subgroups import EmptyGroup, estimate_subgroups
 from evaluation.design.matching import MatchingSpec
 from evaluation.errors import EstimationError, InputError
@@ -128,6 +129,18 @@ def test_a_group_of_everybody_has_the_effect_of_everybody(make_study):
     found = estimate_subgroups(*study, ["everybody"], SMALL)
     pd.testing.assert_frame_equal(found.effects["everybody", "all"].to_frame(), estimate_effects(*study, SMALL).to_frame(), check_exact=True)
     assert found.differences == {}
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("sex", ["female", "male"])
+def test_a_group_has_the_ratio_of_its_people_alone(romeo, sex):
+    """Users of the public employment service and their matched non-users, R's pairs, in weeks."""
+    found = estimate_subgroups(*romeo, ["sex", "race"], EffectSpec(horizons_days=(7 * 26,), rmst_days=7 * 26)).effects["sex", sex]
+    rows = romeo.comparison.rows[(romeo.cohort.column("sex") == sex).to_numpy()[romeo.comparison.rows]]
+    left, weight = np.asarray(romeo.follow_up.state.codes)[rows] > 0, romeo.comparison.weights[rows]
+    ratio, _ = cox_log_ratio(RiskSets.of(romeo.follow_up.days[rows], left, romeo.comparison.treated[rows], weight))
+    assert found.hazard_ratio.log.value == pytest.approx(ratio, abs=SAME_ARITHMETIC)
+    assert found.hazard_ratio.n == len(rows)
 
 
 @pytest.mark.property

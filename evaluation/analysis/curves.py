@@ -214,7 +214,9 @@ class Incidence:
         share = np.bincount(hazards.last[success], hazards.weight[success], minlength=len(hazards.times)) / hazards.at_risk
         stay = 1 - hazards.share
         per_leaver = np.divide(1.0, stay * hazards.at_risk, out=np.zeros_like(stay), where=stay > 0)
-        return cls(hazards, success, share, np.cumsum(hazards.before * share), per_leaver)
+        probability = np.cumsum(hazards.before * share)
+        probability[probability > _ALL_LEFT] = 1.0
+        return cls(hazards, success, share, probability, per_leaver)
 
     def at(self, day: float) -> tuple[float, Floats]:
         r"""Give :math:`F` at `day` and its influence, shape (m,).
@@ -320,4 +322,5 @@ def _std_errors(incidence: Incidence, members: _Members) -> Floats:
             if row == column == 0:
                 change[0] += whole @ whole
             variance += sign * times * np.cumsum(change)[1:] * direction[row] * direction[column]
+    variance[incidence.probability == 1] = 0.0  # everybody has left: what the sums leave is rounding
     return np.sqrt(np.maximum(variance, 0.0))

@@ -30,6 +30,7 @@ from evaluation.design.matching import Comparison
 from evaluation.errors import EstimationError
 
 Codes = NDArray[np.intp]
+_DEPENDENT = 1e-10  # smallest eigenvalue of a correlation matrix: below it the estimates are sums of each other up to rounding
 _WIDEST = 700.0  # on the scale of log(-log): the exponential of more overflows, and the interval already runs from 0 to 1
 Unit = Literal["probability", "days", "log ratio", "count"]
 
@@ -196,7 +197,10 @@ class Estimate:
         return Ratio(log)
 
     def cluster(self, ids: ArrayLike) -> Estimate:
-        """Give the same estimate with variance clustered by `ids`, shape (u,), aligned with `Comparison.rows`; factor G / (G - 1)."""
+        """Give the same estimate with variance clustered by `ids`, shape (u,), aligned with `Comparison.rows`; factor G / (G - 1).
+
+        Take differences first and cluster the difference: estimates clustered one by one are no longer from the same comparison.
+        """
         return replace(self, clusters=Clusters.few(ids))
 
     def _same_people(self, other: Estimate) -> None:
@@ -284,11 +288,11 @@ def wald_test(estimates: Sequence[Estimate]) -> JointTest:
         estimates[0]._same_people(other)
     values = np.array([estimate.value for estimate in estimates])
     covariance = estimates[0].clusters.covariance(np.column_stack([estimate.influence for estimate in estimates]))
-    try:
-        chi_square = float(values @ np.linalg.solve(covariance, values))
-    except np.linalg.LinAlgError:
+    spread = np.sqrt(np.diag(covariance))
+    if (spread == 0).any() or np.linalg.eigvalsh(covariance / np.outer(spread, spread))[0] < _DEPENDENT:
         names = ", ".join(estimate.name for estimate in estimates)
-        raise EstimationError(f"joint test of {names}: their covariance is singular; leave out the ones that follow from the others") from None
+        raise EstimationError(f"joint test of {names}: their covariance is singular; leave out the ones that follow from the others")
+    chi_square = float(values @ np.linalg.solve(covariance, values))
     return JointTest(chi_square, len(values), float(chdtrc(len(values), max(chi_square, 0.0))))
 
 

@@ -47,7 +47,8 @@ class LogRank:
     observed, expected : float
         Weighted exits among the treated.
     difference : Estimate
-        Observed minus expected, with clustered variance.
+        Observed minus expected, with clustered variance. Its influences sum to its value, not to 0: they are the terms of a score, taken under
+        equal hazards.
     chi_square, p_value : float
         From that variance.
     chi_square_independent : float
@@ -145,9 +146,15 @@ def cox_log_ratio(sets: RiskSets) -> tuple[float, Floats]:
     Efron: with d people leaving on a day, the r-th of them (r = 0 ... d - 1) faces the risk set less r/d of the leavers, and each carries the
     mean weight of the leavers. The influence is the derivative of that score in the person's weight, times the weight, over the information.
     """
-    treated_leave = sets.leaving_treated > 0
-    if not treated_leave.any() or not (sets.leaving > sets.leaving_treated).any():
-        raise EstimationError("hazard ratio: needs at least one exit in either arm; there are none in one of them, so it would be 0 or infinite")
+    control_at_risk = np.bincount(sets.last[~sets.treated & (sets.last >= 0)], minlength=len(sets.leavers))[::-1].cumsum()[::-1]
+    treated_at_risk = np.bincount(sets.last[sets.treated & (sets.last >= 0)], minlength=len(sets.leavers))[::-1].cumsum()[::-1]
+    treated_leave = (sets.leaving_treated > 0) & (control_at_risk > 0)
+    control_leave = (sets.leaving > sets.leaving_treated) & (treated_at_risk > 0)
+    if not treated_leave.any() or not control_leave.any():
+        raise EstimationError(
+            "hazard ratio: needs, in either arm, an exit while somebody of the other is at risk; one has none, so the ratio would be 0 or infinite; "
+            "compare shares at a horizon instead"
+        )
     day = np.repeat(np.arange(len(sets.leavers)), sets.leavers)
     first = np.cumsum(sets.leavers) - sets.leavers
     fraction = (np.arange(len(day)) - first[day]) / sets.leavers[day]
@@ -167,7 +174,7 @@ def cox_log_ratio(sets: RiskSets) -> tuple[float, Floats]:
         beta += step
         if abs(step) < _CONVERGED * max(1.0, abs(beta)):
             return beta, _cox_influence(sets, day, fraction, mean_weight, math.exp(beta), treated, control) / information
-    raise EstimationError("hazard ratio: the arms do not overlap in time, so it would be 0 or infinite; compare shares at a horizon instead")
+    raise EstimationError("hazard ratio: the fit does not converge; compare shares at a horizon instead")
 
 
 def _cox_influence(
@@ -239,7 +246,9 @@ def adjusted_hazard_ratio(cohort: Cohort, comparison: Comparison, follow_up: Fol
     """
     spec = spec or EffectSpec()
     frame = _lifelines_frame(cohort, comparison, follow_up, spec)
-    covariates = pd.get_dummies(cohort.covariates.iloc[comparison.rows], drop_first=True, dtype=float).reset_index(drop=True)
+    covariates = (
+        pd.get_dummies(cohort.covariates.iloc[comparison.rows], drop_first=True, dtype=float).reset_index(drop=True).add_prefix("covariate: ")
+    )
     varying = covariates.loc[:, covariates.std() > 0]
     fitted = _fit_lifelines(pd.concat([frame, (varying - varying.mean()) / varying.std()], axis=1), spec.level)
     row = fitted.summary.loc["treated"]
@@ -272,12 +281,14 @@ def _lifelines_frame(cohort: Cohort, comparison: Comparison, follow_up: FollowUp
             f"lifelines: {len(comparison.rows)} people are more than the {LARGEST_LIFELINES} it can cluster in reasonable time; left out"
         )
     compared = compared_follow_up(cohort, comparison, follow_up)
+    success = spec.succeeded(compared)
+    cox_log_ratio(RiskSets.of(compared.days, success, compared.treated, compared.weight))  # lifelines gives a number even where the ratio is infinite
     cluster = np.arange(len(compared.days))
     if compared.clusters.nested:
         cluster[compared.clusters.member] = compared.clusters.code
     columns = {
         "days": compared.days,
-        "event": spec.succeeded(compared),
+        "event": success,
         "treated": compared.treated.astype(float),
         "weight": compared.weight,
         "cluster": cluster,

@@ -17,6 +17,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Literal
 from xml.etree import ElementTree
@@ -25,7 +26,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import rc_context, rcParamsDefault
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Figure  # so that the report can name the type and only this room imports matplotlib
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.textpath import text_to_path
@@ -50,6 +51,7 @@ _TEXT_WIDTH = _WIDTH - 2 * _EDGE
 _SIZE = 10.5
 _LEADING = 14.0
 _SWATCH = 20.0
+_MOST_STEPS = 150  # two points apart: nobody sees more, and a file with every exit day would be large and tell too much
 _FARTHEST_SMD = 2.0  # beyond this an arrow says "far": a scale that held it would flatten every other row
 _NO_RULE, _RULED, _BLOCK = 4.0, 10.0, 16.0  # points above a row of the forest plot
 _MASK: dict[str, Any] = {"bbox": {"facecolor": "white", "edgecolor": "none", "pad": 0.5}}  # keeps lines from running through words
@@ -179,7 +181,7 @@ def draw_overlap(
     drawn = np.flatnonzero(sum(np.abs(side).sum(axis=0) for side in bars.values()))
     first, last = (int(drawn[0]), int(drawn[-1]) + 1) if len(drawn) else (0, len(edges) - 1)
     tallest = [max(float(np.abs(side).max()), 0.01) for side in bars.values()]
-    step = _nice_step(sum(tallest), 8)
+    step = max(_nice_step(sum(tallest), 8), 0.01)
     up, down = (math.ceil(height / step - 1e-9) for height in tallest)
 
     keys = _flow([_Key(words.everybody, _square("#e6e6e6", GREY)), _Key(words.compared, _square(GREY, GREY))])
@@ -225,39 +227,27 @@ def draw_love(table: pd.DataFrame, *, limit: float, words: Words) -> Figure:
     -------
     Figure
     """
-    order = table["smd_before"].abs().sort_values(ascending=False, kind="stable", na_position="last").index
-    rows = table.loc[order]
+    rows = table.iloc[np.argsort(-table["smd_before"].abs().to_numpy(), kind="stable")]
     values = rows[["smd_before", "smd_after"]].to_numpy(dtype=np.float64)
     near = np.abs(values[np.abs(values) <= _FARTHEST_SMD])
     reach = max(float(near.max(initial=0.01)), 1.6 * limit)
-    keys = _flow(
-        [
-            _Key(words.before, _HOLLOW | {"markersize": 7.5}),
-            _Key(words.after, _FILLED | {"markersize": 6}),
-            _Key(words.limit, {"color": GREY, "linewidth": 1, "linestyle": (0, (3, 2))}),
-        ]
-    )
-    labels = [_wrap(str(label), _WIDTH - 2 * _EDGE) for label in rows["label"]]
+    keys = _flow([_Key(words.before, _HOLLOW), _Key(words.after, _FILLED), _Key(words.limit, _LIMIT)])
+    labels = [_wrap(str(label), _TEXT_WIDTH) for label in rows["label"]]
     tops = np.cumsum([0.0, *(len(lines) * _LEADING + 24 for lines in labels)])
     top = keys.height + 10
     sheet = _Sheet.of(top + tops[-1] + 24 + _lines_height(words.smd_axis))
     axes = sheet.panel(top, float(tops[-1]), _EDGE + 8, _EDGE + 8)
-    axes.set_ylim(float(tops[-1]), 0)
-    axes.set_xlim(-1.04 * reach, 1.04 * reach)
-    step = _nice_step(2 * reach, 6)
-    positions = _ticks(-reach, reach, 6)
-    axes.set_xticks(positions, [words.number(tick, _decimals(step)) for tick in positions])
-    axes.set_yticks([])
+    _row_axes(axes, float(tops[-1]), (-1.04 * reach, 1.04 * reach), words)
     axes.axvline(0, color=RULE, linewidth=0.8)
     for side in (-limit, limit):
-        axes.axvline(side, color=GREY, linewidth=1, linestyle=(0, (3, 2)))
+        axes.axvline(side, **_LIMIT)
     for lines, start, end, (before, after) in zip(labels, tops[:-1], tops[1:], values, strict=True):
         level = float(end) - 16
         sheet.write(_EDGE, top + float(start) + 11, *lines, style=_MASK)
         inside = np.clip([before, after], -reach, reach)
         axes.plot(inside, [level, level], color=RULE, linewidth=1.2)
-        _mark(axes, before, level, reach, _HOLLOW | {"markersize": 7.5}, inset=10 if abs(after) > reach else 0)
-        _mark(axes, after, level, reach, _FILLED | {"markersize": 6}, inset=0)
+        _mark(axes, before, level, reach, _HOLLOW, inset=10 if abs(after) > reach else 0)
+        _mark(axes, after, level, reach, _FILLED, inset=0)
     keys.draw(sheet, 0)
     sheet.paragraph(top + float(tops[-1]) + 20, words.smd_axis, centre=0)
     return sheet.figure
@@ -436,12 +426,7 @@ def draw_forest(rows: Sequence[ForestRow], *, words: Words, unit: str = "", refe
     height = float(tops[-1]) + 8
     sheet = _Sheet.of(height + 26 + words_height + _lines_height(name))
     axes = sheet.panel(0, height, _EDGE + 8, _EDGE + 8)
-    axes.set_ylim(height, 0)
-    axes.set_xlim(low, high)
-    axes.set_yticks([])
-    positions = _ticks(low, high, 8)
-    decimals = _decimals(_nice_step(high - low, 8))
-    axes.set_xticks(positions, [words.number(tick, decimals) for tick in positions])
+    _row_axes(axes, height, (low, high), words)
     axes.axvline(reference_line, color=GREY, linewidth=1)
     for row, head, gap, start in zip(rows, heads, gaps, tops[:-1], strict=True):
         top = float(start) + gap
@@ -502,6 +487,7 @@ def svg_text(figure: Figure, *, name: str, title: str, description: str) -> str:
 _REFERENCE = re.compile(r"(?<=url\(#)[^)]+")
 _LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
 _TRANSLATION = re.compile(r"translate\([^)]*\)")
+_COMMAND = re.compile(r"([A-Za-z])([^A-Za-z]*)")
 _COORDINATES = ("d", "x", "y", "width", "height")
 
 
@@ -527,6 +513,8 @@ def _tidy(element: ElementTree.Element, names: Mapping[str, str]) -> None:
             attributes["href"] = f"#{names[value[1:]]}"
         elif key in _COORDINATES:
             attributes[key] = _LONG_NUMBER.sub(_hundredths, value)
+            if key == "d":
+                attributes[key] = _short_path(attributes[key])
         elif key == "transform":
             attributes[key] = _TRANSLATION.sub(lambda found: _LONG_NUMBER.sub(_hundredths, found.group()), value)
         else:
@@ -538,6 +526,21 @@ def _tidy(element: ElementTree.Element, names: Mapping[str, str]) -> None:
 def _hundredths(number: re.Match[str]) -> str:
     text = f"{float(number.group()):.2f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
+
+
+def _short_path(path: str) -> str:
+    """Write level and upright lines by their one new coordinate: curves consist of them."""
+    parts, here = [], ["", ""]
+    for letter, rest in _COMMAND.findall(path):
+        numbers = rest.split()
+        if letter == "L" and numbers[0] == here[0]:
+            parts.append(f"V{numbers[1]}")
+        elif letter == "L" and numbers[1] == here[1]:
+            parts.append(f"H{numbers[0]}")
+        else:
+            parts.append(letter + " ".join(numbers))
+        here = numbers[-2:] or here
+    return "".join(parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -612,6 +615,7 @@ def _flow(keys: Sequence[_Key]) -> _Keys:
     return _Keys(tuple(places), y + tallest * (_LEADING + 1))
 
 
+@lru_cache(maxsize=4096)
 def _text_width(text: str, *, bold: bool = False) -> float:
     """Measure a line in points."""
     font = FontProperties(family=_FONT, size=_SIZE, weight="bold" if bold else "normal")
@@ -663,6 +667,19 @@ _HOLLOW = {"marker": "o", "markersize": 7.5, "markerfacecolor": "white", "marker
 _FILLED = {"marker": "o", "markersize": 6, "markerfacecolor": INK, "markeredgecolor": INK, "markeredgewidth": 0.5, "linestyle": "none"}
 
 
+_LIMIT: dict[str, Any] = {"color": GREY, "linewidth": 1, "linestyle": (0, (3, 2))}
+
+
+def _row_axes(axes: Axes, height: float, limits: tuple[float, float], words: Words) -> None:
+    """Measure rows in points from the top, and write the numbers below them."""
+    axes.set_ylim(height, 0)
+    axes.set_xlim(*limits)
+    axes.set_yticks([])
+    positions = _ticks(*limits, 8)
+    decimals = _decimals(_nice_step(limits[1] - limits[0], 8))
+    axes.set_xticks(positions, [words.number(tick, decimals) for tick in positions])
+
+
 def _mark(axes: Axes, value: float, level: float, reach: float, style: _Style, *, inset: float) -> None:
     """Draw one difference, or an arrow `inset` points inside the edge where it lies beyond it."""
     if math.isnan(value):
@@ -710,10 +727,11 @@ def _steps(curves: Curves, state: str, arm: str, shown: float, unit_days: float)
     if state != ANY and state not in set(table["state"]):
         raise EstimationError(f"figure: {state} is not a state of the curves; they have {', '.join(dict.fromkeys(table['state']))}")
     rows = table[(table["arm"] == arm) & (table["state"] == state)]
-    time = rows["days"].to_numpy(dtype=np.float64) / unit_days
-    seen = rows.loc[time <= shown, ["probability", "low", "high"]].to_numpy(dtype=np.float64)
-    values = np.vstack([np.zeros(3), seen, seen[-1] if len(seen) else np.zeros(3)])
-    return _Steps(np.concatenate([[0.0], time[time <= shown], [shown]]), *values.T)
+    seen = rows[rows["days"] / unit_days <= shown]
+    time = np.append(0.0, seen["days"].to_numpy(dtype=np.float64) / unit_days)
+    values = np.vstack([np.zeros(3), seen[["probability", "low", "high"]].to_numpy(dtype=np.float64)])
+    drawn = np.append(time, shown) if len(time) <= _MOST_STEPS else np.linspace(0, shown, _MOST_STEPS + 1)
+    return _Steps(drawn, *values[np.searchsorted(time, drawn, side="right") - 1].T)
 
 
 def _arm_line(arm: str) -> dict[str, Any]:
@@ -751,7 +769,8 @@ def _draw_arms(axes: Axes, steps: Mapping[str, _Steps], verticals: Sequence[floa
 
 def _share_ticks(highest: float, most: int) -> tuple[float, list[float]]:
     """Give the top of the axis and its ticks, for shares up to `highest`."""
-    step = max(_nice_step(max(highest, 0.01), most), 0.01)
+    highest = max(highest, 0.01)
+    step = max(_nice_step(highest, most), 0.01)
     ticks = [round(count * step, 2) for count in range(math.ceil(highest / step - 1e-9) + 1)]
     return ticks[-1], ticks
 
@@ -781,9 +800,10 @@ def _place_labels(steps: Mapping[str, _Steps], shown: float, time: _TimeAxis, he
     highest = max(float(curve.high[curve.since(start[upper])].max()) for curve in steps.values())
     lowest = min(float(curve.low[curve.since(start[lower])].min()) for curve in steps.values())
     above, below = len(lines[upper]) * _LEADING, len(lines[lower]) * _LEADING
-    limit = max(limit, highest * height / (height - above - 6))
-    names = {upper: (lines[upper], height * (1 - highest / limit) - above + 8), lower: (lines[lower], height * (1 - lowest / limit) + 14)}
-    return _Labels(min(start.values()) >= 0 and names[lower][1] + below - _LEADING <= height - 5, names, limit, ticks)
+    roomy = max(limit, highest * height / (height - above - 6))
+    names = {upper: (lines[upper], height * (1 - highest / roomy) - above + 8), lower: (lines[lower], height * (1 - lowest / roomy) + 14)}
+    fit = min(start.values()) >= 0 and names[lower][1] + below - _LEADING <= height - 5
+    return _Labels(fit, names, roomy if fit else limit, ticks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -803,17 +823,17 @@ class _TimeAxis:
         inside = [tick for tick in ticks if tick <= until * (1 + 1e-9)]
         people = curves.at_risk([tick * unit_days * (1 - 1e-12) for tick in inside])  # days / unit * unit may land beyond the exits of that day
         columns = [
-            [words.number(tick, 0 if round(tick, 1).is_integer() else 1)]
+            [words.number(tick, 0 if float(round(tick, 1)).is_integer() else 1)]
             + [f"<{threshold}" if count < threshold else words.number(int(count), 0) for count in people.iloc[:, position].loc[list(ARMS)]]
             for position, tick in enumerate(inside)
         ]
-        half = [max(map(_text_width, column)) / 2 for column in columns]
-        left = max(_text_width(words.percent(1.0)) + 8, *half[:1]) + _EDGE
-        right = max([10.0, *(width + _EDGE for width in half[-1:])])
-        scale = (_WIDTH - left - right) / until
+        widths = [max(map(_text_width, column)) for column in columns]
+        left = max([_text_width(words.percent(1.0)) + 8, *(width / 2 for width in widths[:1])]) + _EDGE
+        right = max([10.0, *(width / 2 + _EDGE for width in widths[-1:])])
+        gap = (max(widths, default=0.0) + 6) * until / (_WIDTH - left - right)
         kept: list[int] = []
         for position, tick in enumerate(inside):
-            if not kept or scale * (tick - inside[kept[-1]]) >= half[position] + half[kept[-1]] + 6:
+            if not kept or tick - inside[kept[-1]] >= gap:
                 kept.append(position)
         rows = [[columns[position][row] for position in kept] for row in range(3)]
         return cls([inside[position] for position in kept], rows[0], dict(zip(ARMS, rows[1:], strict=True)), until, left, right, words)

@@ -149,7 +149,8 @@ def main() -> None:
     lines = ["| what | median | goal |", "|---|---|---|", *(f"| {what.strip()} | {found} | {goal} |" for what, found, goal in rows)]
     names = ("numpy", "pandas", "scipy", "statsmodels", "scikit-learn", "lifelines")
     setting = f"Python {platform.python_version()}, {', '.join(f'{name} {version(name)}' for name in names)}; {platform.machine()}"
-    text = "\n".join(["# Benchmarks", "", f"Written by `make benchmark`. {REPETITIONS} repetitions after one warm-up, medians. {setting}.", "", *lines, ""])
+    about = f"Written by `make benchmark`. {REPETITIONS} repetitions after one warm-up, medians. {setting}."
+    text = "\n".join(["# Benchmarks", "", about, "", *lines, ""])
     print(text)
     if options.write:
         options.write.write_text(text, encoding="utf-8")

@@ -1,0 +1,323 @@
+"""Every figure is drawn and its texts are measured: none meets another, none leaves the page."""
+
+import ast
+import inspect
+from dataclasses import replace
+from itertools import combinations
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from lxml import etree
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
+from matplotlib.path import Path
+from matplotlib.text import Text
+
+from evaluation.analysis.curves import ARMS, Curves, estimate_curves
+from evaluation.errors import EstimationError
+from evaluation.reporting import figures
+from evaluation.reporting.figures import ForestRow, Words, draw_curves, draw_forest, draw_love, draw_overlap, draw_states, shown_until, svg_text
+
+LONG = [
+    "Söker heltid vid första intervjun",
+    "Orsak till arbetslösheten: åter på arbetsmarknaden",
+    "Arbetsmarknadspolitiska introduktionsinsatser för nyanlända, tidigare deltagare: uppgift saknas",
+]
+NOTHING = float("nan")
+
+
+def number(value, decimals):
+    return f"{value:,.{decimals}f}".replace(",", "\u00a0").replace(".", ",").replace("-", "−")
+
+
+SWEDISH = Words(
+    treated="De som sökte via arbetsförmedlingen",
+    control="Jämförelsegruppen",
+    everybody="Alla i gruppen",
+    compared="De som jämförs efter matchningen",
+    score_axis="Skattad sannolikhet att söka via den offentliga arbetsförmedlingen under arbetslösheten",
+    group_share_axis="Andel av gruppen",
+    before="Före matchning",
+    after="Efter matchning",
+    limit="gräns enligt planen, ±0,1",
+    smd_axis="Skillnad mellan grupperna, i standardavvikelser bland dem som sökte via arbetsförmedlingen",
+    share_axis="Andel som har lämnat arbetslösheten till arbete eller reguljära studier",
+    time_axis="Veckor sedan arbetslösheten började",
+    at_risk="Antal kvar under observation",
+    difference_axis="Skillnad i andel som har lämnat arbetslösheten",
+    fewer="färre har lämnat arbetslösheten",
+    more="fler har lämnat arbetslösheten",
+    percent=lambda share: f"{number(100 * share, 0)}\u00a0%",
+    number=number,
+)
+
+
+def make_curves(treated, control, states=("any",)):
+    """Everybody leaves on the given day, by turns to each state; the interval is a tenth on either side."""
+    parts, followed = [], {}
+    for arm, days in zip(ARMS, (treated, control), strict=True):
+        followed[arm] = np.sort(np.asarray(days, dtype=float))
+        times, count = np.unique(followed[arm], return_counts=True)
+        for position, state in enumerate(states):
+            share = np.cumsum(np.where(np.arange(len(times)) % len(states) == position, count, 0)) / len(days)
+            part = {"arm": arm, "state": state, "days": times, "probability": share}
+            parts.append(pd.DataFrame(part).assign(low=(share - 0.1).clip(min=0), high=(share + 0.1).clip(max=1)))
+    return Curves(pd.concat(parts, ignore_index=True), 0.95, followed)
+
+
+def make_row(position):
+    kind = ("overall", "group", "group", "empty", "difference")[position % 5]
+    middle = 7.0 * position - 20
+    text = "färre än 10 personer i någon av grupperna, därför visas ingen skillnad" if kind == "empty" else "+4,2 (−1,0 till 9,4)"
+    return ForestRow(LONG[position % 3], middle, middle - 11, middle + 13, kind, text)
+
+
+def love_table(rows):
+    return pd.DataFrame(
+        {"label": [LONG[row % 3] for row in range(rows)], "smd_before": np.linspace(-0.7, 3, rows), "smd_after": np.linspace(0, 0.1, rows)}
+    )
+
+
+def overlap(people=400):
+    draws = np.random.default_rng(7).beta([[4], [3]], [[3], [4]], (2, people))
+    return draw_overlap(*draws, *(draws > 0.4).astype(float), words=SWEDISH, threshold=10)
+
+
+WEEKS = {"unit_days": 7.0, "until_days": 364.0, "words": SWEDISH, "threshold": 10}
+MANY = make_curves(np.arange(1, 1501) / 3, np.arange(1, 1201) / 2, ("any", "work", "study"))
+STATES = [("work", "Arbete utan stöd, eller eget företag: den första anställningen som varar"), ("study", "Reguljära studier"), ("any", "Alla")]
+FIGURES = {
+    "overlap": overlap,
+    "overlap of few": lambda: overlap(people=8),
+    "curves": lambda: draw_curves(MANY, "any", ticks=[0, 13, 26, 39, 52], verticals=[26], **WEEKS),
+    "curves with dense ticks": lambda: draw_curves(MANY, "any", ticks=range(53), **WEEKS),
+    "curves without ticks": lambda: draw_curves(MANY, "any", ticks=[], **WEEKS),
+    "curves of few": lambda: draw_curves(make_curves([5, 9], [3]), "any", ticks=[0, 26, 52], **WEEKS),
+    "one state": lambda: draw_states(MANY, STATES[:1], ticks=[0, 13, 26, 39, 52], **WEEKS),
+    "states": lambda: draw_states(MANY, STATES, ticks=[0, 6, 10, 14, 52], verticals=[26], **WEEKS),
+    **{f"love {rows}": lambda rows=rows: draw_love(love_table(rows), limit=0.1, words=SWEDISH) for rows in range(1, 13)},
+    **{
+        f"forest {rows}": lambda rows=rows: draw_forest([make_row(position) for position in range(rows)], words=SWEDISH, unit="procentenheter")
+        for rows in range(1, 13)
+    },
+}
+
+
+def texts(figure):
+    """Give the texts in reading order: as one string, and where each stands."""
+    figure.dpi = 144
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    found = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
+    return sorted(
+        ((text.get_text(), text.get_window_extent(canvas.get_renderer()), text) for text in found), key=lambda item: (-item[1].y0, item[1].x0)
+    )
+
+
+def read(figure):
+    return " ".join(text for text, _, _ in texts(figure))
+
+
+def stepped(line):
+    """Give a drawn step line as a path in pixels."""
+    x, y = np.repeat(line.get_xdata(), 2)[1:], np.repeat(line.get_ydata(), 2)[:-1]
+    return Path(line.axes.transData.transform(np.column_stack([x, y])))
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_text_meets_another_leaves_the_page_or_is_too_small(name):
+    figure = FIGURES[name]()
+    placed = texts(figure)
+    page = figure.bbox
+    assert [text for text, box, _ in placed if box.x0 < 0 or box.y0 < 0 or box.x1 > page.x1 or box.y1 > page.y1] == []
+    assert [(one, other) for (one, box, _), (other, second, _) in combinations(placed, 2) if box.overlaps(second)] == []
+    assert figure.get_figwidth() == pytest.approx(5.2)
+    assert min(text.get_fontsize() for _, _, text in placed) >= 9.5
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("seed", range(8))
+def test_names_beside_the_curves_touch_no_curve_and_no_band(seed, random_study):
+    study = random_study(seed, ties=False, people=90)
+    curves = estimate_curves(study.cohort, study.comparison, study.follow_up)
+    until = float(np.quantile(study.follow_up.days, 0.8))
+    figure = draw_curves(curves, "any", unit_days=1, until_days=until, ticks=[0, 10, 20], words=SWEDISH, threshold=3)
+    names = [box for _, box, text in texts(figure) if text.get_weight() == "bold"]
+    lines = [stepped(line) for line in figure.axes[0].lines if len(line.get_xdata()) > 2]
+    assert len(lines) == 6  # two curves, and the two edges of either band
+    assert not any(line.intersects_bbox(box, filled=False) for line in lines for box in names)
+
+
+@pytest.mark.hand
+def test_the_curves_end_on_the_last_day_with_enough_people_in_both_arms():
+    curves = make_curves(treated=range(1, 13), control=range(2, 13))
+    assert shown_until(curves, threshold=10, until_days=30) == 3  # 10 of 12 treated and 10 of 11 controls are still there on day 3; 9 on day 4
+    assert shown_until(curves, threshold=10, until_days=2) == 2
+    assert shown_until(curves, threshold=12, until_days=30) == 0  # there were never 12 controls
+    assert shown_until(curves, threshold=0, until_days=30) == 30
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("threshold", [1, 3, 7])
+def test_nobody_is_shown_below_the_threshold_and_nobody_hidden_above_it(threshold, random_study):
+    study = random_study(threshold, ties=True)
+    curves = estimate_curves(study.cohort, study.comparison, study.follow_up)
+    last = shown_until(curves, threshold, until_days=1e9)
+    assert curves.at_risk([last]).to_numpy().min() >= threshold > curves.at_risk([last + 1e-6]).to_numpy().min()
+
+
+@pytest.mark.hand
+def test_the_drawn_curve_holds_the_table_up_to_the_cut_and_nothing_after():
+    curves = make_curves(treated=range(7, 35, 7), control=[7, 7, 14, 28])
+    figure = draw_curves(curves, "any", unit_days=7, until_days=35, ticks=[0, 5], words=SWEDISH, threshold=2)
+    treated, control = (line for line in figure.axes[0].lines if line.get_linewidth() == 2)
+    assert treated.get_xdata().tolist() == [0, 1, 2, 2]  # on day 14 both arms have 2 or more, on day 15 one control
+    assert treated.get_ydata().tolist() == [0, 1 / 4, 2 / 4, 2 / 4]
+    assert control.get_ydata().tolist() == [0, 2 / 4, 3 / 4, 3 / 4]
+
+
+@pytest.mark.hand
+def test_numbers_under_observation_are_those_just_before_the_tick_and_few_are_not_counted_out():
+    curves = make_curves(treated=[7] * 1200 + [14] * 30 + [21] * 10, control=[7] * 3 + [14] * 9)
+    figure = draw_curves(curves, "any", unit_days=7, until_days=28, ticks=[0, 1, 2, 3, 4], words=SWEDISH, threshold=10)
+    assert read(figure).endswith("1\u00a0240 1\u00a0240 40 10 <10 Jämförelsegruppen 12 12 <10 <10 <10")
+
+
+@pytest.mark.hand
+def test_a_tick_that_is_no_whole_month_counts_those_who_leave_on_that_very_day():
+    month = 30.4375
+    assert 123 / month * month > 123  # so there and back is beyond the day
+    curves = make_curves(treated=[100] * 3 + [123] * 20 + [200] * 5, control=[123] * 9 + [200] * 8)
+    figure = draw_curves(curves, "any", unit_days=month, until_days=8 * month, ticks=[0, 123 / month, 8], words=SWEDISH, threshold=2)
+    assert read(figure).endswith("28 25 <2 Jämförelsegruppen 17 17 <2")
+
+
+@pytest.mark.property
+def test_a_curve_of_many_days_is_drawn_in_fewer_steps_that_never_run_ahead_of_it():
+    curves = make_curves(np.arange(1, 1001) / 2, np.arange(1, 1001) / 2)
+    line = next(line for line in draw_curves(curves, "any", ticks=[0], **WEEKS).axes[0].lines if line.get_linewidth() == 2)
+    days = np.arange(728) / 2
+    drawn = line.get_ydata()[np.searchsorted(line.get_xdata(), days / 7, side="right") - 1]
+    behind = np.floor(days * 2) / 1000 - drawn
+    assert len(line.get_xdata()) <= 151
+    assert line.get_ydata()[-1] == 364 * 2 / 1000
+    assert behind.min() >= 0
+    assert behind.max() < (364 / 150 + 0.5) * 2 / 1000
+
+
+def test_names_stand_above_the_panel_where_the_curves_leave_no_room():
+    figure = draw_curves(make_curves([1] * 40, [2] * 40), "any", unit_days=1, until_days=40, ticks=[0, 40], words=SWEDISH, threshold=10)
+    assert not any(text.get_weight() == "bold" for _, _, text in texts(figure))
+    assert read(figure).count(SWEDISH.control) == 2  # key and numbers under observation
+
+
+def test_states_share_one_scale():
+    assert len({axes.get_ylim() for axes in FIGURES["states"]().axes}) == 1
+
+
+def test_an_unknown_state_is_named_with_those_there_are():
+    with pytest.raises(EstimationError, match="leisure is not a state of the curves; they have any, work, study"):
+        draw_curves(MANY, "leisure", ticks=[0], **WEEKS)
+
+
+@pytest.mark.hand
+def test_bars_are_shares_of_their_group_and_bars_of_few_are_nothing():
+    treated, control = np.repeat([0.15, 0.25, 0.35], [3, 10, 7]), np.repeat([0.15, 0.25], [12, 8])
+    figure = draw_overlap(treated, control, np.ones(20), np.repeat([1.0, 0.0, 3.0], [6, 6, 8]), words=SWEDISH, threshold=5)
+    heights = [round(float(bar.get_height()), 6) for bar in figure.axes[0].patches]
+    assert heights == [10 / 20, 7 / 20, 10 / 20, 7 / 20, -12 / 20, -8 / 20, -6 / 30, -24 / 30]  # everybody and compared: treated, control
+
+
+def test_the_farthest_apart_stand_first_and_the_infinite_become_arrows_at_the_edge():
+    table = pd.DataFrame({"label": ["near", "never", "far"], "smd_before": [0.2, np.inf, -2.5], "smd_after": [0.0, -0.1, NOTHING]})
+    figure = draw_love(table, limit=0.1, words=SWEDISH)
+    assert [text for text, _, _ in texts(figure) if text in set(table["label"])] == ["never", "far", "near"]
+    arrows = {line.get_marker(): line.get_xdata()[0] for line in figure.axes[0].lines if line.get_marker() in "<>"}
+    assert arrows == {">": 0.2, "<": -0.2}  # the edges: the largest finite difference
+
+
+def test_an_empty_row_gives_its_reason_and_no_mark():
+    row = ForestRow("Kvinnor", NOTHING, NOTHING, NOTHING, "empty", "färre än 10 personer")
+    figure = draw_forest([row], words=SWEDISH)
+    assert read(figure).startswith("Kvinnor färre än 10 personer")
+    assert len(figure.axes[0].lines) == 1  # no effect
+
+
+def test_an_endless_interval_ends_in_an_arrow():
+    figure = draw_forest([ForestRow("Män", 2, -np.inf, 5, "group", "2")], words=SWEDISH)
+    assert [line.get_marker() for line in figure.axes[0].lines if line.get_marker() in tuple("<|>")] == ["<", "|"]
+
+
+def as_svg(name, drawn="curves"):
+    return svg_text(FIGURES[drawn](), name=name, title='Vägen till arbete & "studier"', description="Andel <50 %> efter ett år")
+
+
+@pytest.mark.property
+def test_the_same_figure_gives_the_same_bytes():
+    assert as_svg("one") == as_svg("one")
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("drawn", ["overlap", "curves", "states", "love 12", "forest 12"])
+def test_an_svg_is_small_and_tells_nothing_of_where_it_was_made(drawn):
+    text = as_svg("one", drawn)
+    assert len(text.encode()) < 120_000
+    assert not any(trace in text for trace in ("<?xml", "<!", "<metadata", "<style", "style=", "<text", "matplotlib", "date"))
+
+
+def test_an_svg_is_an_image_with_a_title_and_a_description():
+    root = etree.fromstring(as_svg("one"))
+    space = {"svg": "http://www.w3.org/2000/svg"}
+    assert root.get("role") == "img"
+    assert root.get("viewBox").startswith("0 0 374.4 ")
+    assert root.get("width") is None
+    said = [root.find(f".//*[@id='{name}']") for name in root.get("aria-labelledby").split()]
+    assert [element.text for element in said] == ['Vägen till arbete & "studier"', "Andel <50 %> efter ett år"]
+    assert said == [root.find("svg:title", space), root.find("svg:desc", space)]
+
+
+@pytest.mark.property
+def test_two_figures_on_one_page_share_no_id_and_every_reference_is_found():
+    page = etree.fromstring(f"<main>{as_svg('one')}{as_svg('two')}</main>")
+    ids = page.xpath("//@id")
+    assert len(set(ids)) == len(ids)
+    referred = [value.strip("url()#") for value in page.xpath("//@href | //@clip-path")]
+    assert set(referred) <= set(ids)
+    assert len(referred) > 100
+
+
+@pytest.mark.property
+def test_drawing_leaves_the_settings_of_others_alone():
+    before = dict(matplotlib.rcParams)
+    with matplotlib.rc_context({"font.size": 30, "axes.grid": True, "svg.fonttype": "none"}):
+        theirs = as_svg("one")
+    assert theirs == as_svg("one")
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_no_global_figure_is_made():
+    imported = [node for node in ast.walk(ast.parse(inspect.getsource(figures))) if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert not any("pyplot" in ast.unparse(node) for node in imported)
+
+
+def contrast(colour):
+    """Give the contrast of WCAG 2 against white."""
+    channels = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in to_rgb(colour)]
+    return 1.05 / (np.dot([0.2126, 0.7152, 0.0722], channels) + 0.05)
+
+
+@pytest.mark.hand
+def test_words_and_marks_stand_out_against_white():
+    assert contrast("black") == pytest.approx(21)
+    assert min(map(contrast, [figures.INK, figures.GREY, figures.DIFFERENCE, *figures.TEXT.values()])) >= 4.5
+    assert min(map(contrast, [figures.RULE, *figures.LINE.values()])) >= 3
+
+
+def test_english_words_change_the_words_and_nothing_else():
+    english = replace(SWEDISH, fewer="fewer", more="more", number=lambda value, decimals: f"{value:,.{decimals}f}")
+    rows = [ForestRow("All", 1.5, -1.25, 4, "overall", "1.5")]
+    assert "−1" in read(draw_forest(rows, words=SWEDISH))
+    assert "← fewer more →" in read(draw_forest(rows, words=english))

