@@ -29,6 +29,8 @@ SAME_ARITHMETIC = 1e-10
 BRUTE_FORCE = 1e-6  # central differences of step 1e-4
 LIFELINES_CONVERGED = 1e-5  # lifelines stops at a step of 1e-7 on standardised columns
 
+NOT_FINITE = "an exit while somebody of the other is at risk; one has none, so the ratio would be 0 or infinite"
+
 WHOLE = EffectSpec(horizons_days=(1,), rmst_days=None)
 
 
@@ -281,13 +283,13 @@ def test_where_everybody_leaves_on_one_day_the_arms_leave_alike():
 
 
 def test_a_ratio_needs_exits_in_both_arms():
-    with pytest.raises(EstimationError, match="hazard ratio: needs at least one exit in either arm"):
+    with pytest.raises(EstimationError, match=NOT_FINITE):
         cox_log_ratio(sets_of([1, 2, 3, 4], [1, 1, 0, 0], [1, 1, 0, 0]))
 
 
 @pytest.mark.parametrize("treated", [[1, 1, 0, 0], [0, 0, 1, 1]], ids=["at infinity", "at zero"])
 def test_arms_that_do_not_overlap_in_time_have_no_ratio(treated):
-    with pytest.raises(EstimationError, match="hazard ratio: the arms do not overlap in time"):
+    with pytest.raises(EstimationError, match=NOT_FINITE):
         cox_log_ratio(sets_of([1, 2, 3, 4], [1, 1, 1, 1], treated))
 
 
@@ -381,7 +383,7 @@ def test_an_infinite_ratio_is_refused_by_lifelines_too(trouble, ask, adjustable)
 
 def test_nobody_leaving_is_refused(adjustable):
     cohort, comparison, follow_up = adjustable(exits_of_control=0)
-    with pytest.raises(EstimationError, match="lifelines: the covariate-adjusted model does not converge"):
+    with pytest.raises(EstimationError, match=NOT_FINITE):
         adjusted_hazard_ratio(cohort, comparison, dataclasses.replace(follow_up, state=pd.Categorical(["censored"] * 40, ["censored", "event"])))
 
 

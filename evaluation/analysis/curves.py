@@ -24,13 +24,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from evaluation.analysis.estimates import Clusters, log_log_interval
-from evaluation.analysis.outcomes import Compared, FollowUp, compared_follow_up
+from evaluation.analysis.outcomes import ANY, Compared, FollowUp, compared_follow_up
 from evaluation.design.cohort import Bools, Cohort, Floats
 from evaluation.design.matching import Comparison
 from evaluation.errors import EstimationError
 
 ARMS = ("treated", "control")
-ANY = "any"
 _ALL_LEFT = 1 - 1e-12  # a share leaving this near 1 is 1: what is missing is rounding in the sum of the weights
 
 

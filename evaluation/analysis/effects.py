@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evaluation.analysis.curves import ANY, ARMS, EffectSpec, Hazards, Incidence
+from evaluation.analysis.curves import ARMS, EffectSpec, Hazards, Incidence
 from evaluation.analysis.estimates import Estimate, Ratio, Unit
 from evaluation.analysis.hazards import LogRank, RiskSets, cox_log_ratio, log_rank
-from evaluation.analysis.outcomes import Compared, FollowUp, TimeUnit, compared_follow_up
+from evaluation.analysis.outcomes import ANY, Compared, FollowUp, TimeUnit, compared_follow_up
 from evaluation.design.cohort import Bools, Cohort, Floats
 from evaluation.design.matching import Comparison
 from evaluation.errors import EstimationError, HorizonError
@@ -59,8 +59,9 @@ class Effects:
     rmst_difference : Estimate or None
         Mean days without success up to `rmst_days`, treated minus control; negative means sooner.
     hazard_ratio : Ratio or None
-        None where one arm has no success.
+        None where it would be 0 or infinite; `notes` says so.
     log_rank : LogRank or None
+        None where nobody has success.
     arms : dict of str to Arm
         "treated" and "control".
     spec : EffectSpec
@@ -163,13 +164,13 @@ def effects_within(compared: Compared, success: Bools, inside: Bools, spec: Effe
     treated, control = arms["treated"], arms["control"]
     people = np.flatnonzero(inside)
     sets = RiskSets.of(compared.days[people], success[people], compared.treated[people], compared.weight[people])
-    ratio, test = None, None
+    ratio = None
+    test = log_rank(sets, people, len(inside), compared.clusters, spec.level) if len(sets.leavers) else None
     try:
         value, influence = cox_log_ratio(sets)
         ratio = Ratio(
             Estimate("log of hazard ratio", value, _spread(influence, people, len(inside)), compared.clusters, "log ratio", len(people), spec.level)
         )
-        test = log_rank(sets, people, len(inside), compared.clusters, spec.level)
     except EstimationError as error:
         notes.append(str(error))
     return Effects(

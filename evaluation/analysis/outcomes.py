@@ -15,12 +15,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evaluation.analysis.estimates import Clusters
-from evaluation.design.cohort import Bools, Cohort, Floats
+from evaluation.design.cohort import Bools, Cohort, Floats, person_problems
 from evaluation.design.matching import Comparison
 from evaluation.errors import InputError, Problem
 
 CENSORED = "censored"
 EVENT = "event"
+ANY = "any"  # success as the spec defines it, whatever the state
+_RESERVED = {CENSORED: "a state called censored", ANY: "a state called any"}  # such labels must not pass for our own
 
 
 class TimeUnit(Enum):
@@ -130,11 +132,8 @@ def followup_from_table(
     duration, problems = _durations(frame[days])
     labels = _labels(frame[event], censored)
     expected = sorted(labels[labels != CENSORED].dropna().unique()) if states is None else [_label(state) for state in states]
-    problems += _event_problems(labels, frame[event], expected, declared=states is not None)
-    if not ids.is_unique:
-        problems.append(
-            Problem.in_rows(person or "the table's index", "must be unique, one row per person", ids.duplicated(), "keep one row per person")
-        )
+    problems += _event_problems(labels, event, expected, declared=states is not None)
+    problems += person_problems(ids, person or "the table's index")
     if problems:
         raise InputError(problems)
     duration = duration * length.days
@@ -144,7 +143,8 @@ def followup_from_table(
 
 def _durations(column: pd.Series) -> tuple[Floats, list[Problem]]:
     name = str(column.name)
-    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    dated = pd.api.types.is_datetime64_any_dtype(column) or pd.api.types.is_timedelta64_dtype(column)
+    numbers = np.full(len(column), np.nan) if dated else pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     missing = column.isna().to_numpy()
     rules = [
         (missing, "must not be missing", "everybody has at least a day of follow-up; people without belong outside the table"),
@@ -157,22 +157,24 @@ def _durations(column: pd.Series) -> tuple[Floats, list[Problem]]:
 
 
 def _label(value: object) -> str:
-    """Write 1, 1.0 and True as "event", anything else as text."""
+    """Write 1, 1.0 and True as "event", 2.0 as "2", anything else as it is."""
     if isinstance(value, bool | np.bool_ | int | float | np.number):
-        return EVENT if float(value) == 1 else f"{float(value):g}"
+        return EVENT if value == 1 else str(int(value)) if value == int(value) else str(value)
     return str(value)
 
 
 def _labels(column: pd.Series, censored: object) -> pd.Series:
     """Translate each distinct value once."""
     values = column.astype("object")
-    meaning = {value: CENSORED if value == censored else _label(value) for value in values.dropna().unique()}
+    meaning = {value: CENSORED if value == censored else _RESERVED.get(_label(value), _label(value)) for value in values.dropna().unique()}
     return values.map(meaning)
 
 
-def _event_problems(labels: pd.Series, column: pd.Series, expected: list[str], *, declared: bool) -> list[Problem]:
-    name = str(column.name)
+def _event_problems(labels: pd.Series, name: str, expected: list[str], *, declared: bool) -> list[Problem]:
     problems = []
+    if len(set(expected)) < len(expected) or {CENSORED, ANY, *_RESERVED.values()} & set(expected):
+        rule = f"must have different names, none of them '{CENSORED}' or '{ANY}', which have a meaning of their own"
+        problems.append(Problem("states", rule, "rename them; those whose exit was not seen go by `censored`"))
     if labels.isna().any():
         problems.append(
             Problem.in_rows(name, "must not be missing", labels.isna().to_numpy(), "someone whose exit was not seen has the censoring label")
@@ -187,14 +189,9 @@ def _event_problems(labels: pd.Series, column: pd.Series, expected: list[str], *
                 "add the state to the plan, or correct the label",
             )
         )
-    if not declared and not pd.api.types.is_numeric_dtype(column) and not (labels == CENSORED).any():
-        problems.append(
-            Problem(
-                name,
-                "has no row with the censoring label, so everybody would count as having left",
-                "give `censored`, or `states` if nobody is censored",
-            )
-        )
+    if not declared and not labels.isin([CENSORED]).any() and not labels.isin([EVENT]).all():
+        rule = "has no row with the censoring label, so everybody would count as having left"
+        problems.append(Problem(name, rule, "give `censored`, or `states` if nobody is censored"))
     return problems
 
 

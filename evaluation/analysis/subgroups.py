@@ -18,13 +18,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
 
 from evaluation.analysis.curves import EffectSpec
 from evaluation.analysis.effects import Effects, effects_within
 from evaluation.analysis.estimates import Estimate, wald_test
 from evaluation.analysis.outcomes import Compared, FollowUp, compared_follow_up
-from evaluation.design.cohort import Bools, Cohort
+from evaluation.design.cohort import Bools, Cohort, Floats
 from evaluation.design.matching import Comparison
 from evaluation.errors import EstimationError
 
@@ -160,8 +159,19 @@ def _tests(breakdown: str, contrasts: dict[tuple[str, str, str], Estimate]) -> l
 
 def _adjust(tests: list[dict[str, object]]) -> pd.DataFrame:
     table = pd.DataFrame(tests, columns=["by", "measure", "chi_square", "degrees", "p_value"])
-    adjusted = table.groupby("measure")["p_value"].transform(lambda p: multipletests(p, method="holm")[1])
-    return table.assign(p_holm=adjusted.astype(np.float64) if len(table) else pd.Series(dtype=np.float64))
+    adjusted = np.full(len(table), np.nan)
+    for place in table.groupby("measure").indices.values():
+        adjusted[place] = holm(table["p_value"].to_numpy(dtype=np.float64)[place])
+    return table.assign(p_holm=adjusted)
+
+
+def holm(p_values: Floats) -> Floats:
+    """Adjust p-values for their number by Holm's step-down rule; statsmodels' `multipletests`, its referent, takes 50 ms a call."""
+    order = np.argsort(p_values, kind="stable")
+    stepped = np.maximum.accumulate(p_values[order] * np.arange(len(order), 0, -1))
+    adjusted = np.empty_like(p_values)
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return adjusted
 
 
 def _numbers(estimate: Estimate) -> dict[str, object]:

@@ -156,7 +156,7 @@ def cohort_from_table(
     _require_columns(frame, [treated, *covariates, *strata, *(name for name in (person, index_date) if name)])
     problems = _treated_problems(frame[treated], treated)
     ids = pd.Index(frame[person]) if person else frame.index
-    problems += _person_problems(ids, person or "the table's index")
+    problems += person_problems(ids, person or "the table's index")
     if not covariates:
         problems.append(Problem("covariates", "at least one is needed", "name the columns known before the index date"))
     columns: dict[str, pd.Series] = {}
@@ -206,7 +206,8 @@ def _treated_problems(column: pd.Series, name: str) -> list[Problem]:
     return []
 
 
-def _person_problems(ids: pd.Index, name: str) -> list[Problem]:
+def person_problems(ids: pd.Index, name: str) -> list[Problem]:
+    """Give what is wrong with a table's ids: missing, or not unique."""
     if ids.hasnans:
         return [Problem.in_rows(name, "must not be missing", np.asarray(ids.isna()), "every person needs an id")]
     if not ids.is_unique:

@@ -31,7 +31,8 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.textpath import text_to_path
 
-from evaluation.analysis.curves import ANY, ARMS, Curves
+from evaluation.analysis.curves import ARMS, Curves
+from evaluation.analysis.outcomes import ANY
 from evaluation.design.cohort import Floats
 from evaluation.errors import EstimationError
 
