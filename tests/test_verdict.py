@@ -100,6 +100,15 @@ def test_the_effective_number_of_controls_must_reach_its_limit(needed: float, pa
 
 
 @pytest.mark.hand
+def test_treated_count_as_people_and_controls_by_their_weights() -> None:
+    # c0 stands for t0 and t9, every other control for one treated
+    sets = pd.DataFrame({"person": [*PEOPLE.index[:19], "c0"], "set": [*range(10), *range(9), 9]})
+    verdict = judge_design(COHORT, scores(), comparison_from_sets(COHORT, sets), balance(), LOOSE)
+    assert check(verdict, "share_treated_kept").value == 10 / 10
+    assert check(verdict, "effective_control").value == pytest.approx(10**2 / (2**2 + 8 * 1**2))
+
+
+@pytest.mark.hand
 def test_limits_are_those_of_the_plan() -> None:
     strict = DesignLimits(
         worst_smd=0.01, worst_subgroup_smd=0.02, worst_variance_ratio=1.1, share_treated_kept=1.0, equipoise=0.9, effective_control=11

@@ -17,11 +17,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from evaluation.analysis.estimates import Clusters, log_log_interval
 from evaluation.analysis.outcomes import ANY, Compared, FollowUp, compared_follow_up
@@ -33,23 +34,25 @@ ARMS = ("treated", "control")
 _ALL_LEFT = 1 - 1e-12  # a share leaving this near 1 is 1: what is missing is rounding in the sum of the weights
 
 
+def _rising(value: tuple[float, ...]) -> tuple[float, ...]:
+    if value[0] <= 0 or any(later <= earlier for earlier, later in pairwise(value)):
+        raise ValueError("horizons must be above 0 and rising")
+    return value
+
+
+Horizons = Annotated[tuple[float, ...], Field(min_length=1), AfterValidator(_rising)]
+
+
 class EffectSpec(BaseModel):
     """What is asked of the follow-up."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    horizons_days: tuple[float, ...] = Field(default=(365, 730), min_length=1, description="days after the index date at which shares are compared")
+    horizons_days: Horizons = Field(default=(365, 730), description="days after the index date at which shares are compared")
     rmst_days: float | None = Field(default=730, gt=0, description="days up to which time without success is averaged; None: not asked")
     success: tuple[str, ...] | None = Field(default=None, description="the states that count as success; None: every exit")
     level: float = Field(default=0.95, gt=0, lt=1, description="confidence level")
     smallest_arm: int = Field(default=10, ge=2, description="people an arm of a subgroup needs for its effect to be estimated")
-
-    @field_validator("horizons_days")
-    @classmethod
-    def _rising(cls, value: tuple[float, ...]) -> tuple[float, ...]:
-        if value[0] <= 0 or any(later <= earlier for earlier, later in pairwise(value)):
-            raise ValueError("horizons must be above 0 and rising")
-        return value
 
     def succeeded(self, compared: Compared) -> Bools:
         """Say who left to a state that counts; shape (u,).

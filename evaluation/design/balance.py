@@ -149,7 +149,7 @@ def _row(column: _Column, before: _Sides, after: _Sides) -> dict[str, object]:
         mean_one, mean_other = _mean(one, sides.weight_treated), _mean(other, sides.weight_control)
         gap = mean_one - mean_other
         row[f"mean_treated{mean_suffix}"], row[f"mean_control{mean_suffix}"] = mean_one, mean_other
-        row[smd] = 0.0 if gap == 0 else gap / column.yardstick if column.yardstick > 0 else np.copysign(np.inf, gap)
+        row[smd] = _in_yardsticks(gap, column.yardstick)
         row[f"variance_ratio{suffix}"] = (
             np.nan if column.binary else _ratio(_variance(one, sides.weight_treated), _variance(other, sides.weight_control))
         )
@@ -172,8 +172,18 @@ def _variance(values: Floats, weights: Floats | None) -> float:
     return float(weights @ (values - weights @ values / total) ** 2 / (total - (weights**2).sum() / total))
 
 
+def _in_yardsticks(gap: float, yardstick: float) -> float:
+    """Divide; a gap where the treated do not vary at all is infinitely many of their standard deviations."""
+    if gap == 0 or np.isnan(gap):
+        return gap
+    return gap / yardstick if yardstick > 0 else float(np.copysign(np.inf, gap))
+
+
 def _ratio(one: float, other: float) -> float:
-    return one / other if other > 0 else float("nan")
+    """Divide; 1 where neither side varies, infinite where only one does."""
+    if np.isnan(one) or np.isnan(other):
+        return float("nan")
+    return one / other if other > 0 else 1.0 if one == 0 else float("inf")
 
 
 def _kolmogorov_smirnov(one: Floats, weight_one: Floats | None, other: Floats, weight_other: Floats | None) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -44,7 +44,7 @@ class Cohort:
     tiebreak : ndarray of uint64, shape (n,)
         Hash of the person id: the only thing that decides between exactly tied people.
     order : ndarray of int, shape (n,)
-        Rows sorted by a hash of their contents: the order in which sums are taken.
+        Rows sorted by a hash of their contents, equal ones by `tiebreak`: the order in which sums are taken.
     attrition : DataFrame
         One row per step: step, treated, control.
     """
@@ -152,6 +152,8 @@ def cohort_from_table(
         With every problem at once: missing column, empty table, `treated` not 0/1 or all one group, duplicate or missing person, missing,
         infinite or constant covariate.
     """
+    if missing not in ("error", "category"):
+        raise InputError([Problem("missing", "is neither 'error' nor 'category'", "choose one of them")])
     covariates, strata = list(dict.fromkeys(covariates)), list(dict.fromkeys(strata))
     _require_columns(frame, [treated, *covariates, *strata, *(name for name in (person, index_date) if name)])
     problems = _treated_problems(frame[treated], treated)
@@ -167,6 +169,9 @@ def cohort_from_table(
         for name in strata
         if missing == "error" and frame[name].isna().any()
     ]
+    start = _dates(frame[index_date]) if index_date else None
+    if start is not None and start.isna().any():
+        problems.append(Problem.in_rows(str(index_date), "must be a date", start.isna().to_numpy(), "write it as YYYY-MM-DD"))
     if problems:
         raise InputError(problems)
 
@@ -174,15 +179,16 @@ def cohort_from_table(
         columns |= _clean_covariate(frame[name])
     side = frame[treated].to_numpy(dtype=bool)
     cleaned = pd.DataFrame(columns, copy=False)
+    names = _hash_ids(ids)
     steps = pd.DataFrame({"step": ["in_table"], "treated": [int(side.sum())], "control": [int((~side).sum())]})
     return Cohort(
         covariates=cleaned,
         treated=side,
         person=ids,
         strata=pd.DataFrame({name: _as_category(frame[name]) for name in strata if name not in columns}, index=cleaned.index),
-        index_date=pd.to_datetime(frame[index_date]).reset_index(drop=True) if index_date else None,
-        tiebreak=_hash_ids(ids),
-        order=np.argsort(_content_hash(cleaned, side), kind="stable"),
+        index_date=start,
+        tiebreak=names,
+        order=ordered(_content_hash(cleaned, side), names),
         attrition=steps,
     )
 
@@ -262,6 +268,21 @@ def _as_category(column: pd.Series) -> pd.Series:
         declared = [level for level in column.cat.categories if level in set(levels)]
         levels = [*declared, *(level for level in levels if level not in set(declared))]
     return pd.Series(pd.Categorical(text, categories=levels))
+
+
+def _dates(column: pd.Series) -> pd.Series:
+    return pd.to_datetime(column, errors="coerce", format="ISO8601").reset_index(drop=True)
+
+
+def ordered(first: NDArray[Any], then: Hashes) -> Rows:
+    """Give the order of `first`, its ties in the order of `then`; the two-key sort only where `first` ties."""
+    order = np.argsort(first)
+    value = first[order]
+    same = value[1:] == value[:-1]
+    if same.any():
+        tied = np.flatnonzero(np.append(same, False) | np.insert(same, 0, False))
+        order[tied] = order[tied][np.lexsort((then[order[tied]], value[tied]))]
+    return order
 
 
 def _hash_ids(ids: pd.Index) -> Hashes:

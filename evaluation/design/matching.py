@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from evaluation.design.cohort import Bools, Cohort, Floats, Hashes, Rows
+from evaluation.design.cohort import Bools, Cohort, Floats, Hashes, Rows, ordered
 from evaluation.design.propensity import PropensityScores
 from evaluation.errors import InputError, NobodyMatchedError, Problem, UnmatchedWarning
 
@@ -156,6 +156,8 @@ def match_cohort(cohort: Cohort, scores: PropensityScores, spec: MatchingSpec | 
         If some treated found no control: the estimand is then the effect on those who did.
     """
     spec = spec or MatchingSpec()
+    if len(scores.logit) != len(cohort):
+        raise InputError([Problem("scores", f"are of {len(scores.logit)} people, the cohort has {len(cohort)}", "estimate them on this cohort")])
     position = scores.logit if spec.distance == "logit" else scores.score
     spread = scores.sd_logit if spec.distance == "logit" else scores.sd_score
     caliper = None if spec.caliper_sd is None else spec.caliper_sd * spread
@@ -163,7 +165,11 @@ def match_cohort(cohort: Cohort, scores: PropensityScores, spec: MatchingSpec | 
     treated_rows, control_rows = _greedy(position, stratum, cohort, spec, caliper)
     if len(treated_rows) == 0:
         raise NobodyMatchedError(_why_nobody(stratum, cohort.treated, spec, caliper))
-    return _comparison(cohort, treated_rows, control_rows, None, spec, caliper)
+    matched = np.unique(treated_rows)
+    members, sets = np.concatenate([matched, control_rows]), np.concatenate([matched, treated_rows])
+    comparison = _comparison(cohort, members, sets, None, spec, caliper)
+    _warn_of_unmatched(comparison, cohort)
+    return comparison
 
 
 def comparison_from_sets(cohort: Cohort, sets: pd.DataFrame, weights: str | None = None) -> Comparison:
@@ -192,29 +198,26 @@ def comparison_from_sets(cohort: Cohort, sets: pd.DataFrame, weights: str | None
         problems = [Problem(name, "is not a column of the sets", f"they have: {', '.join(map(str, sets.columns))}") for name in absent]
         raise InputError(problems or [Problem("the sets", "have no rows", "give one row per person and set")], "the match cannot be used")
     row = cohort.person.get_indexer(pd.Index(sets["person"]))
-    label = sets["set"].astype(str).where(sets["set"].notna(), "").to_numpy(dtype=str)
-    set_code, set_of = np.unique(label, return_inverse=True)
-    problems = []
-    if (row < 0).any():
-        problems.append(Problem.in_rows("person", "must be a person of the cohort", row < 0, "compare the ids' type and spelling in the two tables"))
-    else:
-        side = cohort.treated[row]
-        lonely = (np.bincount(set_of, side, len(set_code)) == 0) | (np.bincount(set_of, ~side, len(set_code)) == 0)
-        if lonely.any():
-            problems.append(
-                Problem.in_rows("set", "must hold at least one treated and one control", lonely[set_of], "leave out the sets that do not")
-            )
-        twice = pd.MultiIndex.from_arrays([row, set_of]).duplicated()
-        if twice.any():
-            problems.append(Problem.in_rows("person", "must be in a set once", twice, "leave out the repeated rows"))
-    given = None
-    if weights:
-        given = pd.to_numeric(sets[weights], errors="coerce").to_numpy(dtype=np.float64)
-        if not (given > 0).all():
-            problems.append(Problem.in_rows(weights, "must be a number above 0", ~(given > 0), "leave out people without weight"))
+    set_of = pd.factorize(sets["set"])[0]
+    known = (row >= 0) & (set_of >= 0)
+    one, other = known & cohort.treated[row], known & ~cohort.treated[row]
+    count = int(set_of.max()) + 1
+    lonely = (np.bincount(set_of[one], minlength=count) == 0) | (np.bincount(set_of[other], minlength=count) == 0)
+    given = pd.to_numeric(sets[weights], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan) if weights else None
+    rules = [
+        ("person", "must be a person of the cohort", row < 0, "compare the ids' type and spelling in the two tables"),
+        ("set", "must not be missing", set_of < 0, "leave out people without a set"),
+        ("set", "must hold at least one treated and one control", known & lonely[set_of], "leave out the sets that do not"),
+        ("person", "must be in a set once", known & pd.MultiIndex.from_arrays([row, set_of]).duplicated(), "leave out the repeated rows"),
+    ]
+    if given is not None:
+        rules.append((str(weights), "must be a number above 0", ~((given > 0) & np.isfinite(given)), "leave out people without weight"))
+    problems = [Problem.in_rows(where, rule, broken, remedy) for where, rule, broken, remedy in rules if broken.any()]
     if problems:
         raise InputError(problems, "the match cannot be used")
-    return _comparison_of_members(cohort, row, set_of, given, None, None)
+    comparison = _comparison(cohort, row, set_of, given, None, None)
+    _warn_of_unmatched(comparison, cohort)
+    return comparison
 
 
 def _greedy(position: Floats, stratum: Rows, cohort: Cohort, spec: MatchingSpec, caliper: float | None) -> tuple[Rows, Rows]:
@@ -237,13 +240,8 @@ def _greedy(position: Floats, stratum: Rows, cohort: Cohort, spec: MatchingSpec,
 
 
 def _sorted_rows(rows: Rows, position: Floats, stratum: Rows, tiebreak: Hashes) -> Rows:
-    """Sort by (stratum, position, tiebreak); the three-key sort only where positions tie."""
-    rows = rows[np.argsort(position[rows])]
-    value = position[rows]
-    same = value[1:] == value[:-1]
-    if same.any():
-        tied = np.flatnonzero(np.append(same, False) | np.insert(same, 0, False))
-        rows[tied] = rows[tied][np.lexsort((tiebreak[rows[tied]], value[tied]))]
+    """Sort by (stratum, position, tiebreak)."""
+    rows = rows[ordered(position[rows], tiebreak[rows])]
     return rows[np.argsort(stratum[rows], kind="stable")] if stratum.any() else rows
 
 
@@ -379,18 +377,7 @@ def _closest_first(free: _FreeControls, seekers: list[_Seeker], queue: list[int]
             yield turn, index
 
 
-def _comparison(
-    cohort: Cohort, treated_rows: Rows, control_rows: Rows, given: Floats | None, spec: MatchingSpec, caliper: float | None
-) -> Comparison:
-    matched = np.unique(treated_rows)
-    members = np.concatenate([matched, control_rows])
-    sets = np.concatenate([matched, treated_rows])
-    return _comparison_of_members(cohort, members, sets, given, spec, caliper)
-
-
-def _comparison_of_members(
-    cohort: Cohort, row: Rows, set_of: Rows, given: Floats | None, spec: MatchingSpec | None, caliper: float | None
-) -> Comparison:
+def _comparison(cohort: Cohort, row: Rows, set_of: Rows, given: Floats | None, spec: MatchingSpec | None, caliper: float | None) -> Comparison:
     """Number the sets by their first treated person's hash, sort the members, weigh them, count who is left out."""
     side = cohort.treated[row]
     first = np.lexsort((cohort.tiebreak[row], ~side, set_of))
@@ -409,14 +396,6 @@ def _comparison_of_members(
     rows = np.flatnonzero(weights)
     rows = rows[np.argsort(cohort.tiebreak[rows], kind="stable")]
     unmatched = cohort.treated & (weights == 0)
-    if unmatched.any():
-        lost = int(unmatched.sum())
-        warnings.warn(
-            f"{lost} of {cohort.n_treated} treated found no control; the estimand is the effect on the {cohort.n_treated - lost} who did. "
-            "Widen the caliper or merge exact strata to keep more; Comparison.unmatched says who they are",
-            UnmatchedWarning,
-            stacklevel=4,
-        )
     used = cohort.treated[rows]
     step = pd.DataFrame({"step": ["compared"], "treated": [int(used.sum())], "control": [int((~used).sum())]})
     return Comparison(
@@ -432,6 +411,17 @@ def _comparison_of_members(
         rows=rows,
         attrition=pd.concat([cohort.attrition, step], ignore_index=True),
     )
+
+
+def _warn_of_unmatched(comparison: Comparison, cohort: Cohort) -> None:
+    lost = int(comparison.unmatched.sum())
+    if lost:
+        warnings.warn(
+            f"{lost} of {cohort.n_treated} treated found no control; the estimand is the effect on the {cohort.n_treated - lost} who did. "
+            "Widen the caliper or merge exact strata to keep more; Comparison.unmatched says who they are",
+            UnmatchedWarning,
+            stacklevel=3,
+        )
 
 
 def _why_nobody(stratum: Rows, treated: Bools, spec: MatchingSpec, caliper: float | None) -> str:

@@ -1,7 +1,7 @@
 """How likely was each person to start, given what was known beforehand; and do the two groups overlap.
 
-Logistic regression by Newton's method on standardised columns, or a boosted model fitted on other people than those it scores. Sums are taken
-in the cohort's content order, so neither row order nor names move a coefficient by a single bit.
+Logistic regression by Newton's method on standardised columns. Sums are taken in the cohort's content order, so neither row order nor names move a
+coefficient by a single bit.
 
 References
 ----------
@@ -14,7 +14,6 @@ Albert & Anderson (1984). On the existence of maximum likelihood estimates in lo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -28,8 +27,8 @@ from evaluation.errors import DesignError, InputError, Problem, SeparationError
 
 EQUIPOISE_RANGE = (0.3, 0.7)  # Walker et al. 2013: preference scores where either side was a real possibility
 _CONVERGED = 1e-7  # largest Newton step, in standard deviations of a column; steps square, so what is left after it is rounding
-_MAX_NEWTON_STEPS = 40  # a fit with an interior maximum needs fewer than 12
-_SEPARATED_STEP = 25.0  # a standardised coefficient beyond this means odds of e^25 per standard deviation: it is on its way to infinity
+_MAX_NEWTON_STEPS = 30  # an interior maximum needs fewer than 12, with wild outliers 20; under separation every step is as long as the one before
+_STILL_MOVING = 1e-3  # share of the longest part of the last step that makes a column part of the combination that separates
 _COLLINEAR = 1e-9  # smallest pivot, relative to the largest, of the correlation matrix
 _BLOCK_ROWS = 8192  # rows per pass: a block of a dozen columns stays in the processor's cache
 
@@ -42,9 +41,7 @@ class PropensitySpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    model: Literal["logistic", "boosting"] = "logistic"
     formula: str | None = None
-    folds: int = Field(default=5, ge=2, description="parts of the cohort for cross-fitting (boosting)")
     level: float = Field(default=0.95, gt=0, lt=1, description="confidence level of the odds ratios")
 
 
@@ -126,8 +123,6 @@ def estimate_propensity(cohort: Cohort, spec: PropensitySpec | None = None) -> P
     """
     spec = spec or PropensitySpec()
     terms, columns = _model_columns(cohort, spec.formula)
-    if spec.model == "boosting":
-        return _summarise(cohort, _boosted_logit(cohort, columns, spec.folds), _no_coefficients())
     _refuse_separating(terms, columns, cohort.treated)
     beta, covariance = _fit_logistic(terms, np.take(columns, cohort.order, axis=1), cohort.treated[cohort.order])
     linear = np.full(len(cohort), beta[0])
@@ -154,13 +149,15 @@ def scores_from_table(cohort: Cohort, frame: pd.DataFrame, *, score: str) -> Pro
     Raises
     ------
     InputError
-        If the lengths differ or a score is missing, 0 or less, 1 or more.
+        If the column is absent, the lengths differ, or a score is missing, no number, 0 or less, 1 or more.
     """
     if len(frame) != len(cohort):
         raise InputError(
             [Problem(score, f"needs one row per person of the cohort: {len(cohort)}, not {len(frame)}", "give the table the cohort was made from")]
         )
-    values = frame[score].to_numpy(dtype=np.float64, na_value=np.nan)
+    if score not in frame.columns:
+        raise InputError([Problem(score, "is not a column of the table", f"the table has: {', '.join(map(str, frame.columns[:30]))}")])
+    values = pd.to_numeric(frame[score], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     outside = ~((values > 0) & (values < 1))
     if outside.any():
         raise InputError([Problem.in_rows(score, "must lie strictly between 0 and 1", outside, "give probabilities, not logits or percentages")])
@@ -189,17 +186,25 @@ def _formula_columns(cohort: Cohort, formula: str) -> tuple[list[str], Floats]:
     import formulaic  # heavy, and only where a plan gives a formula
 
     try:
-        matrix = formulaic.model_matrix(f"1 + {formula}", cohort.covariates, na_action="raise")
-    except (formulaic.errors.FormulaicError, SyntaxError, NameError, KeyError, TypeError) as error:
-        known = ", ".join(map(str, cohort.covariates.columns))
-        problem = Problem(
-            "propensity formula",
-            f"cannot be read ({type(error).__name__})",
-            f"write it like 'age + I(age**2) + sex:race' with the covariates {known}",
-        )
-        raise InputError([problem], "the participation model cannot be built") from error
-    terms = [str(term) for term in matrix.columns if term != "Intercept"]
-    return terms, np.ascontiguousarray(matrix[terms].to_numpy(dtype=np.float64).T)
+        matrix = formulaic.model_matrix(f"1 + {formula}", cohort.covariates, context={}, na_action="ignore")
+        terms = [str(term) for term in matrix.columns if term != "Intercept"]
+        values = np.ascontiguousarray(matrix[terms].to_numpy(dtype=np.float64).T)
+    except Exception as error:  # a formula is a small program: anything may go wrong in it, and the library's own message may quote data
+        raise InputError([_formula_problem(f"cannot be read ({type(error).__name__})", cohort)], "the participation model cannot be built") from None
+    if not terms:
+        raise InputError([_formula_problem("has no terms", cohort)], "the participation model cannot be built")
+    wild = ~np.isfinite(values)
+    if wild.any():
+        problems = [
+            Problem.in_rows(term, "must be finite", broken, "change the term") for term, broken in zip(terms, wild, strict=True) if broken.any()
+        ]
+        raise InputError(problems, "the participation model cannot be built")
+    return terms, values
+
+
+def _formula_problem(rule: str, cohort: Cohort) -> Problem:
+    known = ", ".join(map(str, cohort.covariates.columns))
+    return Problem("propensity formula", rule, f"write it like 'age + I(age**2) + sex:race' with the covariates {known}")
 
 
 def _refuse_separating(terms: list[str], columns: Floats, treated: Bools) -> None:
@@ -227,18 +232,21 @@ def _fit_logistic(terms: list[str], columns: Floats, treated: Bools) -> tuple[Fl
 
     beta = np.zeros(len(design))
     beta[0] = logit(treated.mean())
+    step: Floats = np.zeros(len(design))
     for _ in range(_MAX_NEWTON_STEPS):
         gradient, information = _logistic_derivatives(design, treated, beta)
-        step = np.linalg.solve(information, gradient)
+        try:
+            step = np.linalg.solve(information, gradient)
+        except np.linalg.LinAlgError:
+            break  # everybody the columns set apart is fitted exactly
         beta += step
-        if np.abs(beta[1:]).max() > _SEPARATED_STEP:
-            break
         if np.abs(step).max() < _CONVERGED:
             covariance = np.linalg.inv(information)
             back = np.diag(np.concatenate([[1.0], 1 / scale]))
             back[0, 1:] = -mean / scale
             return back @ beta, back @ covariance @ back.T
-    largest = np.argsort(-np.abs(beta[1:]), kind="stable")[:3]
+    moving = np.abs(step[1:])
+    largest = [position for position in np.argsort(-moving, kind="stable")[:3] if moving[position] > _STILL_MOVING * moving.max()]
     remedy = "merge their rare levels, take one out, or leave out the people they set apart"
     problems = [Problem(terms[position], "belongs to a combination of columns that decides participation alone", remedy) for position in largest]
     raise SeparationError(problems, "participation cannot be modelled")
@@ -266,20 +274,6 @@ def _refuse_collinear(terms: list[str], design: Floats) -> None:
             f"participation model: no column may be a sum of the others; {len(spare)} of {len(terms)} are ({names}); "
             "take them out of the covariates or the formula"
         )
-
-
-def _boosted_logit(cohort: Cohort, columns: Floats, folds: int) -> Floats:
-    """Score each fold by a model fitted on the others; people are dealt to folds by the hash of their id."""
-    from sklearn.ensemble import HistGradientBoostingClassifier  # heavy, and only where the spec asks for it
-
-    fold = (cohort.tiebreak % np.uint64(folds)).astype(int)
-    chance = np.empty(len(cohort))
-    for part in range(folds):
-        learn = cohort.order[fold[cohort.order] != part]
-        model = HistGradientBoostingClassifier(random_state=0, early_stopping=False, max_iter=100, learning_rate=0.05, max_leaf_nodes=8)
-        model.fit(columns[:, learn].T, cohort.treated[learn])
-        chance[fold == part] = model.predict_proba(columns[:, fold == part].T)[:, 1]
-    return np.asarray(logit(chance), dtype=np.float64)
 
 
 def _summarise(cohort: Cohort, linear: Floats, coefficients: pd.DataFrame, score: Floats | None = None) -> PropensityScores:

@@ -36,8 +36,8 @@ class Field:
         What to call it, by language.
     levels : dict of str to dict of str to str
         What to call each value, by value and language; empty where any value may occur.
-    required : bool
-        Whether every row must have a value.
+    required, unique : bool
+        Whether every row must have a value, and a value of its own.
     minimum, maximum : float or None
     """
 
@@ -46,6 +46,7 @@ class Field:
     titles: dict[str, str]
     levels: dict[str, dict[str, str]]
     required: bool
+    unique: bool
     minimum: float | None
     maximum: float | None
 
@@ -59,6 +60,7 @@ class Field:
             titles=_translations(entry, "title", entry["name"]),
             levels={str(level["value"]): _translations(level, "label", str(level["value"])) for level in entry.get("categories", [])},
             required=constraints.get("required", False),
+            unique=constraints.get("unique", False),
             minimum=constraints.get("minimum"),
             maximum=constraints.get("maximum"),
         )
@@ -68,6 +70,12 @@ class Field:
         absent = column.isna().to_numpy()
         if self.required and absent.any():
             yield Problem.in_rows(self.name, "must not be missing", absent, "deliver the missing values")
+        if self.unique:
+            yield from _broken(self.name, "must be unique", column.duplicated().to_numpy() & ~absent, "keep one row of each")
+        if self.kind == "boolean":
+            yield from _broken(
+                self.name, "must be true or false", ~column.isin([True, False]).to_numpy() & ~absent, "correct the values that are neither"
+            )
         if self.kind in ("integer", "number"):
             values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
             yield from _broken(self.name, "must be a number", np.isnan(values) & ~absent, "correct the values that are text")
@@ -125,7 +133,9 @@ class Schema:
             elif name in self._by_name:
                 problems += self._by_name[name].problems(frame[name])
         if problems:
-            raise SchemaError(problems, f"the table is not as data_schema/{self.name}.json says")
+            raise SchemaError(
+                problems, f"the table is not as data_schema/{self.name}.json says" if self.fields else "the table cannot be used as it is"
+            )
 
 
 def load_schema(name: str) -> Schema:

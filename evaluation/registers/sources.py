@@ -10,7 +10,7 @@ from evaluation.errors import InputError, Problem
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
-    """Read a table from a CSV (UTF-8, comma) or Parquet file.
+    """Read a table from a CSV file (UTF-8, commas).
 
     Parameters
     ----------
@@ -26,18 +26,16 @@ def read_table(path: str | Path) -> pd.DataFrame:
         If the file is absent, empty, of another kind, or not readable as what it claims to be.
     """
     file = Path(path)
+    if file.suffix != ".csv":
+        kind = f"is of a kind that is not read here ({file.suffix or 'no ending'})"
+        raise InputError([Problem(str(file), kind, "save it as CSV in UTF-8 with commas, ending in .csv")])
     if not file.exists():
         raise InputError([Problem(str(file), "does not exist", "put the table there, or change data.file in the plan")])
     try:
-        if file.suffix == ".csv":
-            return pd.read_csv(file)
-        if file.suffix == ".parquet":
-            return pd.read_parquet(file)
+        return pd.read_csv(file)
     except pd.errors.EmptyDataError:
         raise InputError([Problem(str(file), "is empty", "deliver it again")]) from None
-    except (pd.errors.ParserError, UnicodeDecodeError, OSError, ValueError, ImportError) as error:
+    except (pd.errors.ParserError, UnicodeDecodeError, OSError) as error:
         # the library's own message may quote a row, so only its kind is told
-        raise InputError(
-            [Problem(str(file), f"cannot be read ({type(error).__name__})", "save it as CSV in UTF-8 with commas, or as Parquet")]
-        ) from None
-    raise InputError([Problem(str(file), f"is of a kind that is not read here ({file.suffix or 'no ending'})", "save it as .csv or .parquet")])
+        reason = f"cannot be read ({type(error).__name__})"
+        raise InputError([Problem(str(file), reason, "save it as CSV in UTF-8 with commas")]) from None

@@ -10,11 +10,11 @@ import hashlib
 import os
 import platform
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import jinja2
 import numpy as np
@@ -26,9 +26,6 @@ from evaluation.reporting.disclosure import HIDDEN, Gate
 from evaluation.reporting.tables import Scene, Table
 from evaluation.reporting.wording import Voice, check_sentence, excludes_zero, largest_not_excluded, sentence_case
 from evaluation.study import Design, Study
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 PACKAGES = ("numpy", "pandas", "scipy", "statsmodels", "scikit-learn", "lifelines", "matplotlib")
 PROPORTIONAL_P = 0.05  # below it the report says that the hazard ratio changes; a reading aid, not a gate
@@ -259,7 +256,7 @@ def _overlap(design: Design, scene: Scene) -> Section:
         *(design.scores.score[side] for side in sides),
         *(design.comparison.weights[side] for side in sides),
         words=_words(scene),
-        threshold=scene.gate.threshold,
+        gate=scene.gate,
     )
     overlap = design.scores.overlap
     spread = voice("auc_sentence", auc=voice.number(design.scores.auc, 2), equipoise=voice.percent(overlap.equipoise, 0))
@@ -286,6 +283,7 @@ def _what_happened(study: Study, scene: Scene) -> Section:
     until = figures.shown_until(study.curves, scene.gate.threshold, asked)
     blocks: list[Block] = [] if supported else [Paragraph(voice("unsupported"), "warning"), *_answer_blocks(study, scene)]
     if until > 0:
+        primary = [scene.plan.primary_days] if scene.plan.primary_days <= until else []
         drawn = figures.draw_curves(
             study.curves,
             "any",
@@ -293,11 +291,13 @@ def _what_happened(study: Study, scene: Scene) -> Section:
             until_days=until,
             ticks=[0.0, *(horizon / unit for horizon in effects.spec.horizons_days if horizon <= until)],
             words=_words(scene),
-            threshold=scene.gate.threshold,
+            gate=scene.gate,
+            verticals=[days / unit for days in primary],
         )
         table = tables.curve_table(study, scene, until)
         level = voice.percent(effects.spec.level, 0)
         caption = voice("curves_caption", success=names["success"], units=voice.units(), level=level)
+        caption = " ".join([caption, *(voice("curves_primary", horizon=voice.span(days)) for days in primary)])
         blocks += [_picture("curves", drawn, voice("what_happened"), _spoken(table), caption), Rows(table)]
     if until < asked:
         blocks.append(Paragraph(voice("curves_cut", threshold=scene.gate.threshold)))
@@ -328,8 +328,8 @@ def _states(study: Study, scene: Scene) -> list[Section]:
             unit_days=unit,
             until_days=until,
             ticks=[0.0, *(horizon / unit for horizon in effects.spec.horizons_days if horizon <= until)],
-            words=_words(scene),
-            threshold=scene.gate.threshold,
+            words=replace(_words(scene), share_axis=voice("states_axis")),  # a state need not be a success
+            gate=scene.gate,
         )
         caption = voice("states_caption", units=voice.units(), level=voice.percent(effects.spec.level, 0))
         blocks.append(_picture("states", drawn, voice("states"), _spoken(table), caption))
@@ -435,7 +435,7 @@ def _words(scene: Scene) -> figures.Words:
         after=sentence_case(voice("after")),
         limit=voice("limit"),
         smd_axis=voice("love_axis"),
-        share_axis=voice("share_axis"),
+        share_axis=voice("share_axis", success=scene.names()["success"]),
         time_axis=sentence_case(voice("time_axis", units=voice.units())),
         at_risk=voice("at_risk"),
         difference_axis=voice("forest_axis"),
@@ -446,7 +446,7 @@ def _words(scene: Scene) -> figures.Words:
     )
 
 
-def _picture(name: str, drawn: Figure, title: str, description: str, caption: str) -> Picture:
+def _picture(name: str, drawn: figures.Figure, title: str, description: str, caption: str) -> Picture:
     return Picture(figures.svg_text(drawn, name=name, title=title, description=description), caption)
 
 

