@@ -458,6 +458,7 @@ WRONG_SETS = {
     "no treated": (SETS[1:], "set: must hold at least one treated and one control; 1 of 3 rows does not, first at row 1"),
     "twice": (pd.concat([SETS, SETS[1:2]]), "person: must be in a set once; 1 of 5 rows does not, first at row 5"),
     "no set": (SETS.assign(set=[1.0, 1.0, np.nan, np.nan]), "set: must .*; 2 of 4 rows do not, first at row 3"),
+    "no set for anybody": (SETS.assign(set=np.nan), "set: must .*; 4 of 4 rows do not, first at row 1"),
     "weight zero": (SETS.assign(weight=[1, 0, 1, 1]), "weight: must be a number above 0; 1 of 4 rows does not, first at row 2"),
     "weight missing": (SETS.assign(weight=[1, 1, 1, np.nan]), "weight: must be a number above 0; 1 of 4 rows does not, first at row 4"),
     "weight a word": (SETS.assign(weight=[1, 1, 1, SECRET_ID]), "weight: must be a number above 0; 1 of 4 rows does not, first at row 4"),

@@ -197,6 +197,18 @@ def test_one_income_typed_in_the_wrong_unit_is_not_called_a_separation() -> None
     assert found.to_numpy() * [1, 100_000] == pytest.approx(expected, rel=SAME_OPTIMUM)
 
 
+@pytest.mark.reference
+def test_few_controls_in_unequal_cells_are_not_called_a_separation() -> None:
+    """Newton's first step from the intercept alone goes much too far here; statsmodels, which starts from zero, finds the maximum."""
+    # woman, registered, degree: people, of whom treated; no line through these cells parts the treated from the others
+    cells = [(0, 0, 0, 1, 0), (0, 1, 0, 4, 2), (1, 0, 0, 3, 3), (1, 1, 0, 77, 76), (1, 1, 1, 15, 14)]
+    rows = [(*cell[:3], int(number < cell[4])) for cell in cells for number in range(cell[3])]
+    people = pd.DataFrame(rows, columns=["woman", "registered", "degree", "t"])
+    expected = smf.logit("t ~ woman + registered + degree", people).fit(disp=0).params
+    found = estimate_propensity(cohort_from_table(people, treated="t", covariates=["woman", "registered", "degree"])).coefficients
+    assert found.set_index("term")["coefficient"].to_dict() == pytest.approx(expected.to_dict(), rel=SAME_OPTIMUM)
+
+
 # Row order and names
 
 
