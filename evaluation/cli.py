@@ -194,7 +194,7 @@ def _write(study: Study | Design, plan: Plan, out: Path | None, language: Choice
 
     folder = out or plan.folder / "output"
     wanted: list[Language] = [one for one in LANGUAGES if language.value in (one, "both")]
-    for file in [write_report(study, folder, language=one) for one in wanted]:
+    for file in [write_report(study, folder, language=one, linked=len(wanted) > 1) for one in wanted]:
         step.done(f"Report: {file}")
 
 

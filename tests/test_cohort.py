@@ -205,7 +205,7 @@ def test_a_hash_belongs_to_its_person_and_the_order_does_not() -> None:
 # Bad input
 
 BROKEN = {
-    "missing column": (PEOPLE.drop(columns="income"), {}, "income: is not a column of the table; the table has: person, participant, age"),
+    "missing column": (PEOPLE.drop(columns="income"), {}, "income: is not a column of the table; the table has . columns"),
     "no rows": (PEOPLE[:0], {}, "the table: has no rows"),
     "no covariates": (PEOPLE, {"covariates": []}, "covariates: at least one is needed"),
     "treated is 2": (with_value("participant", 3, 2), {}, "participant: must be 0 or 1 .*; 1 of 6 rows does not, first at row 4; recode it"),

@@ -447,8 +447,8 @@ def test_treated_outside_the_sets_are_warned_of_where_the_sets_were_given() -> N
 
 SETS = pd.DataFrame({"person": [SECRET_ID, "c1", "t1", "c2"], "set": [SECRET_VALUE, SECRET_VALUE, 2.0, 2.0], "weight": [1.0, 1.0, 1.0, 1.0]})
 WRONG_SETS = {
-    "no set column": (SETS[["person"]], "set: is not a column of the sets; they have: person"),
-    "no weight column": (SETS[["person", "set"]], "weight: is not a column of the sets"),
+    "no set column": (SETS[["person"]], "set: is not a column of the table of sets"),
+    "no weight column": (SETS[["person", "set"]], "weight: is not a column of the table of sets"),
     "no rows": (SETS[:0], "the sets: have no rows"),
     "stranger": (
         SETS.assign(person=[SECRET_ID, "c1", "t1", "19800101-9999"]),

@@ -272,6 +272,10 @@ def test_no_small_count_is_in_any_description(cautious: HtmlElement) -> None:
     assert min(counts) >= 30
 
 
+def test_the_curves_are_said_to_end_where_few_remain(cautious: HtmlElement) -> None:
+    assert re.search(r"(Kurvorna slutar där färre än|The curves end where fewer than) 30 ", words(section(cautious, "results")))
+
+
 def test_an_answer_about_few_people_has_no_number(analysed: dict[str, Study]) -> None:
     page = lxml.html.document_fromstring(render_report(under(analysed[AGENCY], disclosure=DisclosureSection(threshold=100)), language="en"))
     assert words(section(page, "answer").find_class("lead")[0]) == "The counts behind the answer are too small to be shown."

@@ -220,10 +220,18 @@ def test_an_outcome_that_breaks_its_schema_is_seen_only_when_the_outcomes_are_op
         analyse_study(table, design)
 
 
-def test_what_could_not_be_had_is_none_and_noted(agency: Study) -> None:
+def test_where_everything_could_be_had_nothing_is_noted(agency: Study) -> None:
     assert agency.adjusted is not None
     assert agency.proportionality is not None
     assert agency.notes == ()
+
+
+def test_what_could_not_be_had_is_none_and_noted_once() -> None:
+    table = people(AGENCY)
+    table.loc[table["pubemp"] == "yes", "spell"] = 0  # no treated was seen to leave
+    study = walk(table, AGENCY)
+    assert (study.adjusted, study.proportionality, study.effects.hazard_ratio) == (None, None, None)
+    assert [note.partition(":")[0] for note in study.notes] == ["hazard ratio"]
 
 
 # --- rows and groups

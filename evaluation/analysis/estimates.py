@@ -279,6 +279,15 @@ class JointTest:
 def wald_test(estimates: Sequence[Estimate]) -> JointTest:
     """Test whether all of the estimates are zero at once, from their joint covariance.
 
+    Parameters
+    ----------
+    estimates : sequence of Estimate, length q
+
+    Returns
+    -------
+    JointTest
+        Chi-square on q degrees of freedom.
+
     Raises
     ------
     EstimationError

@@ -239,6 +239,18 @@ def adjusted_hazard_ratio(cohort: Cohort, comparison: Comparison, follow_up: Fol
     A check on the matched estimate, not a replacement: it answers a conditional question. Its variance is lifelines' sandwich, clustered by
     matched set (by person where people serve in several sets).
 
+    Parameters
+    ----------
+    cohort : Cohort
+    comparison : Comparison
+    follow_up : FollowUp
+    spec : EffectSpec, optional
+        `success` and `level` are used.
+
+    Returns
+    -------
+    AdjustedHazardRatio
+
     Raises
     ------
     EstimationError
@@ -258,6 +270,18 @@ def adjusted_hazard_ratio(cohort: Cohort, comparison: Comparison, follow_up: Fol
 
 def check_proportionality(cohort: Cohort, comparison: Comparison, follow_up: FollowUp, spec: EffectSpec | None = None) -> ProportionalityTest:
     """Test whether the hazard ratio stays the same over the follow-up, by lifelines (Kaplan-Meier time).
+
+    Parameters
+    ----------
+    cohort : Cohort
+    comparison : Comparison
+    follow_up : FollowUp
+    spec : EffectSpec, optional
+        `success` is used.
+
+    Returns
+    -------
+    ProportionalityTest
 
     Raises
     ------

@@ -126,7 +126,7 @@ def followup_from_table(
     length = TimeUnit.named(unit)
     absent = [name for name in (days, event, person) if name and name not in frame.columns]
     if absent or frame.empty:
-        problems = [Problem(name, "is not a column of the follow-up table", f"it has: {', '.join(map(str, frame.columns[:30]))}") for name in absent]
+        problems = [Problem.absent(name, frame.columns, "the follow-up table") for name in absent]
         raise InputError(problems or [Problem("the follow-up table", "has no rows", "check the file and its separator")])
     ids = pd.Index(frame[person]) if person else frame.index
     duration, problems = _durations(frame[days])

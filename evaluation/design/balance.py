@@ -139,6 +139,8 @@ def _columns(cohort: Cohort) -> list[_Column]:
 
 
 def _yardstick(values: Floats, *, binary: bool) -> float:
+    if len(values) < 2 and not binary:
+        return float("nan")
     return float(np.sqrt(values.mean() * (1 - values.mean()))) if binary else float(values.std(ddof=1))
 
 
@@ -176,7 +178,7 @@ def _in_yardsticks(gap: float, yardstick: float) -> float:
     """Divide; a gap where the treated do not vary at all is infinitely many of their standard deviations."""
     if gap == 0 or np.isnan(gap):
         return gap
-    return gap / yardstick if yardstick > 0 else float(np.copysign(np.inf, gap))
+    return float(np.copysign(np.inf, gap)) if yardstick == 0 else gap / yardstick
 
 
 def _ratio(one: float, other: float) -> float:

@@ -23,6 +23,7 @@ Rows = NDArray[np.intp]
 Hashes = NDArray[np.uint64]
 
 MISSING_LEVEL = "missing"
+_IDENTITY_NUMBER = r"(?<!\d)(?:19|20)?\d{2}[01]\d[0-9]\d[-+]?\d{4}(?!\d)"  # personnummer, and samordningsnummer with 60 added to the day
 _MIXER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads neighbouring values over all 64 bits (Knuth, TAOCP 3, 6.4)
 
 
@@ -195,9 +196,11 @@ def cohort_from_table(
 
 def _require_columns(frame: pd.DataFrame, needed: Sequence[str]) -> None:
     absent = [name for name in dict.fromkeys(needed) if name not in frame.columns]
-    problems = [Problem(name, "is not a column of the table", f"the table has: {', '.join(map(str, frame.columns[:30]))}") for name in absent]
+    problems = [Problem.absent(name, frame.columns) for name in absent]
     if frame.empty:
         problems.append(Problem("the table", "has no rows", "check the file and its separator"))
+    twice = frame.columns[frame.columns.duplicated()].intersection(list(needed))
+    problems += [Problem(name, "is the name of several columns", "give each its own") for name in twice]
     if problems:
         raise InputError(problems)
 
@@ -243,6 +246,9 @@ def _covariate_problems(column: pd.Series, missing: str) -> list[Problem]:
         constant = len(present) == 0 or present.min() == present.max()
     else:
         constant = len(column.dropna().unique()) <= 1
+        secret = column.astype("string").str.contains(_IDENTITY_NUMBER, na=False).to_numpy(dtype=bool)
+        if secret.any():
+            problems.append(Problem.in_rows(name, "must not hold what looks like a personal identity number", secret, "deliver pseudonymous data"))
     if constant and (missing == "error" or not absent.any() or absent.all()):
         problems.append(Problem(name, "is the same for everybody", "take it out of the covariates: it cannot tell people apart"))
     return problems
@@ -263,7 +269,7 @@ def _clean_covariate(column: pd.Series) -> dict[str, pd.Series]:
 
 def _as_category(column: pd.Series) -> pd.Series:
     text = column.astype("object").where(column.notna(), MISSING_LEVEL)
-    levels = sorted(text.unique(), key=lambda level: (level == MISSING_LEVEL, str(level)))
+    levels = sorted(text.unique(), key=lambda level: (level == MISSING_LEVEL, str(level), type(level).__name__))
     if isinstance(column.dtype, pd.CategoricalDtype):
         declared = [level for level in column.cat.categories if level in set(levels)]
         levels = [*declared, *(level for level in levels if level not in set(declared))]

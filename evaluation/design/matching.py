@@ -195,7 +195,7 @@ def comparison_from_sets(cohort: Cohort, sets: pd.DataFrame, weights: str | None
     """
     absent = [name for name in ["person", "set", *([weights] if weights else [])] if name not in sets.columns]
     if absent or sets.empty:
-        problems = [Problem(name, "is not a column of the sets", f"they have: {', '.join(map(str, sets.columns))}") for name in absent]
+        problems = [Problem.absent(name, sets.columns, "the table of sets") for name in absent]
         raise InputError(problems or [Problem("the sets", "have no rows", "give one row per person and set")], "the match cannot be used")
     row = cohort.person.get_indexer(pd.Index(sets["person"]))
     set_of = pd.factorize(sets["set"])[0]
@@ -207,7 +207,7 @@ def comparison_from_sets(cohort: Cohort, sets: pd.DataFrame, weights: str | None
     rules = [
         ("person", "must be a person of the cohort", row < 0, "compare the ids' type and spelling in the two tables"),
         ("set", "must not be missing", set_of < 0, "leave out people without a set"),
-        ("set", "must hold at least one treated and one control", known & lonely[set_of], "leave out the sets that do not"),
+        ("set", "must hold at least one treated and one control", known & np.append(lonely, False)[set_of], "leave out the sets that do not"),
         ("person", "must be in a set once", known & pd.MultiIndex.from_arrays([row, set_of]).duplicated(), "leave out the repeated rows"),
     ]
     if given is not None:

@@ -28,6 +28,7 @@ from evaluation.errors import DesignError, InputError, Problem, SeparationError
 EQUIPOISE_RANGE = (0.3, 0.7)  # Walker et al. 2013: preference scores where either side was a real possibility
 _CONVERGED = 1e-7  # largest Newton step, in standard deviations of a column; steps square, so what is left after it is rounding
 _MAX_NEWTON_STEPS = 30  # an interior maximum needs fewer than 12, with wild outliers 20; under separation every step is as long as the one before
+_ROUNDING = 1e-9  # relative fall of the log-likelihood that is noise of its sum
 _STILL_MOVING = 1e-3  # share of the longest part of the last step that makes a column part of the combination that separates
 _COLLINEAR = 1e-9  # smallest pivot, relative to the largest, of the correlation matrix
 _BLOCK_ROWS = 8192  # rows per pass: a block of a dozen columns stays in the processor's cache
@@ -156,7 +157,7 @@ def scores_from_table(cohort: Cohort, frame: pd.DataFrame, *, score: str) -> Pro
             [Problem(score, f"needs one row per person of the cohort: {len(cohort)}, not {len(frame)}", "give the table the cohort was made from")]
         )
     if score not in frame.columns:
-        raise InputError([Problem(score, "is not a column of the table", f"the table has: {', '.join(map(str, frame.columns[:30]))}")])
+        raise InputError([Problem.absent(score, frame.columns)])
     values = pd.to_numeric(frame[score], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     outside = ~((values > 0) & (values < 1))
     if outside.any():
@@ -208,14 +209,14 @@ def _formula_problem(rule: str, cohort: Cohort) -> Problem:
 
 
 def _refuse_separating(terms: list[str], columns: Floats, treated: Bools) -> None:
-    remedy = "merge its rare levels, take it out, or leave out the people it sets apart"
     problems = []
     for term, values in zip(terms, columns, strict=True):
         inside, outside = values[treated], values[~treated]
-        if inside.max() <= outside.min() or outside.max() <= inside.min():
-            constant = inside.max() == inside.min() == outside.max() == outside.min()
-            rule = "is the same for everybody" if constant else "separates the groups: from some value on, all are treated or none is"
-            problems.append(Problem(term, rule, remedy))
+        if inside.max() == inside.min() == outside.max() == outside.min():
+            problems.append(Problem(term, "is the same for everybody", "take it out"))
+        elif inside.max() <= outside.min() or outside.max() <= inside.min():
+            rule = "separates the groups: from some value on, all are treated or none is"
+            problems.append(Problem(term, rule, "merge its rare levels, take it out, or leave out the people it sets apart"))
     if problems:
         raise SeparationError(problems, "participation cannot be modelled")
 
@@ -233,10 +234,16 @@ def _fit_logistic(terms: list[str], columns: Floats, treated: Bools) -> tuple[Fl
     beta = np.zeros(len(design))
     beta[0] = logit(treated.mean())
     step: Floats = np.zeros(len(design))
+    best = -np.inf
     for _ in range(_MAX_NEWTON_STEPS):
-        gradient, information = _logistic_derivatives(design, treated, beta)
+        likelihood, gradient, information = _logistic_derivatives(design, treated, beta)
+        if likelihood < best - _ROUNDING * abs(best):  # overshot: go back half the way
+            step = np.asarray(step / 2, dtype=np.float64)
+            beta -= step
+            continue
+        best = likelihood
         try:
-            step = np.linalg.solve(information, gradient)
+            step = np.asarray(np.linalg.solve(information, gradient), dtype=np.float64)
         except np.linalg.LinAlgError:
             break  # everybody the columns set apart is fitted exactly
         beta += step
@@ -252,15 +259,18 @@ def _fit_logistic(terms: list[str], columns: Floats, treated: Bools) -> tuple[Fl
     raise SeparationError(problems, "participation cannot be modelled")
 
 
-def _logistic_derivatives(design: Floats, treated: Bools, beta: Floats) -> tuple[Floats, Floats]:
+def _logistic_derivatives(design: Floats, treated: Bools, beta: Floats) -> tuple[float, Floats, Floats]:
+    """Give the log-likelihood, its gradient and the information."""
+    likelihood = 0.0
     gradient = np.zeros(len(beta))
     information = np.zeros((len(beta), len(beta)))
     for start in range(0, design.shape[1], _BLOCK_ROWS):
-        block = design[:, start : start + _BLOCK_ROWS]
+        block, side = design[:, start : start + _BLOCK_ROWS], treated[start : start + _BLOCK_ROWS]
         fitted = expit(beta @ block)
-        gradient += block @ (treated[start : start + _BLOCK_ROWS] - fitted)
+        likelihood += float(np.log(np.maximum(np.where(side, fitted, 1 - fitted), np.finfo(float).tiny)).sum())
+        gradient += block @ (side - fitted)
         information += (block * (fitted * (1 - fitted))) @ block.T
-    return gradient, information
+    return likelihood, gradient, information
 
 
 def _refuse_collinear(terms: list[str], design: Floats) -> None:

@@ -129,7 +129,7 @@ class Schema:
         problems = []
         for name in dict.fromkeys(columns):
             if name not in frame.columns:
-                problems.append(Problem(name, "is not a column of the table", f"the table has: {', '.join(map(str, frame.columns[:30]))}"))
+                problems.append(Problem.absent(name, frame.columns))
             elif name in self._by_name:
                 problems += self._by_name[name].problems(frame[name])
         if problems:
@@ -140,6 +140,15 @@ class Schema:
 
 def load_schema(name: str) -> Schema:
     """Read a Table Schema of data_schema/ by its name.
+
+    Parameters
+    ----------
+    name : str
+        File name without `.json`.
+
+    Returns
+    -------
+    Schema
 
     Raises
     ------

@@ -95,7 +95,7 @@ class Page:
     sections: tuple[Section, ...]
 
 
-def write_report(study: Study | Design, folder: str | Path, *, language: Language = "sv") -> Path:
+def write_report(study: Study | Design, folder: str | Path, *, language: Language = "sv", linked: bool = False) -> Path:
     """Write the report of a study, or of a design whose outcomes are still closed.
 
     Parameters
@@ -104,6 +104,8 @@ def write_report(study: Study | Design, folder: str | Path, *, language: Languag
     folder : str or Path
         Made if absent.
     language : {"sv", "en"}
+    linked : bool
+        Whether the other language's report will stand beside it, for a link.
 
     Returns
     -------
@@ -113,7 +115,7 @@ def write_report(study: Study | Design, folder: str | Path, *, language: Languag
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     file = target / f"{'report' if isinstance(study, Study) else 'design'}.{language}.html"
-    text = render_report(study, language=language)
+    text = render_report(study, language=language, linked=linked)
     handle, beside = tempfile.mkstemp(dir=target, prefix=f".{file.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
@@ -126,7 +128,7 @@ def write_report(study: Study | Design, folder: str | Path, *, language: Languag
     return file
 
 
-def render_report(study: Study | Design, *, language: Language = "sv") -> str:
+def render_report(study: Study | Design, *, language: Language = "sv", linked: bool = False) -> str:
     """Give the report as HTML; parameters as `write_report`."""
     design = study.design if isinstance(study, Study) else study
     scene = Scene(design.plan, Voice(language, design.plan.unit), design.schema, Gate(design.plan.disclosure.threshold))
@@ -134,10 +136,10 @@ def render_report(study: Study | Design, *, language: Language = "sv") -> str:
         loader=jinja2.PackageLoader("evaluation.reporting"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     style = environment.loader.get_source(environment, "report.css")[0] if environment.loader else ""
-    return environment.get_template("report.html.j2").render(page=_page(study, design, scene), style=style) + "\n"
+    return environment.get_template("report.html.j2").render(page=_page(study, design, scene, linked), style=style) + "\n"
 
 
-def _page(study: Study | Design, design: Design, scene: Scene) -> Page:
+def _page(study: Study | Design, design: Design, scene: Scene, linked: bool) -> Page:
     voice, wording, language = scene.voice, design.plan.wording, scene.voice.language
     other: Language = "en" if language == "sv" else "sv"
     sections = [_who(design, scene), _overlap(design, scene), _balance(design, scene), _verdict(design, scene)]
@@ -155,7 +157,7 @@ def _page(study: Study | Design, design: Design, scene: Scene) -> Page:
         title=wording.title.within(language),
         question=wording.question.within(language),
         skip=voice("skip"),
-        other_file=f"{'report' if isinstance(study, Study) else 'design'}.{other}.html",
+        other_file=f"{'report' if isinstance(study, Study) else 'design'}.{other}.html" if linked else "",
         other_language=other,
         other_label=voice("other_language"),
         sections=tuple(sections),
@@ -281,7 +283,7 @@ def _what_happened(study: Study, scene: Scene) -> Section:
     supported = study.design.verdict.passed
     asked = max(*effects.spec.horizons_days, effects.spec.rmst_days or 0)
     until = figures.shown_until(study.curves, scene.gate.threshold, asked)
-    blocks: list[Block] = [] if supported else [Paragraph(voice("unsupported"), "warning"), *_answer_blocks(study, scene)]
+    blocks = [] if supported else [*_warning(study, scene), *_answer_blocks(study, scene)]
     if until > 0:
         primary = [scene.plan.primary_days] if scene.plan.primary_days <= until else []
         drawn = figures.draw_curves(
@@ -312,6 +314,11 @@ def _what_happened(study: Study, scene: Scene) -> Section:
     return Section("results", heading, tuple(blocks), "" if supported else "unsupported")
 
 
+def _warning(study: Study, scene: Scene) -> list[Block]:
+    """Say above every result of a design that failed that it does not support them."""
+    return [] if study.design.verdict.passed else [Paragraph(scene.voice("unsupported"), "warning")]
+
+
 def _states(study: Study, scene: Scene) -> list[Section]:
     voice, effects, unit = scene.voice, study.effects, scene.voice.unit.days
     states = study.follow_up.states
@@ -320,7 +327,7 @@ def _states(study: Study, scene: Scene) -> list[Section]:
     asked = max(effects.spec.horizons_days)
     until = figures.shown_until(study.curves, scene.gate.threshold, asked)
     table = tables.states_table(effects, scene, scene.plan.primary_days)
-    blocks: list[Block] = []
+    blocks = _warning(study, scene)
     if until > 0:
         drawn = figures.draw_states(
             study.curves,
@@ -347,7 +354,7 @@ def _subgroups(study: Study, scene: Scene) -> Section:
     drawn = figures.draw_forest([_forest_row("overall", voice("everybody"), overall, "", scene), *(_forest_rows(rows, scene))], words=_words(scene))
     table = tables.subgroup_table(study, scene)
     caption = voice("forest_caption", success=names["success"], horizon=voice.span(days))
-    blocks: list[Block] = [Paragraph(sentence) for sentence in _gap_sentences(study, scene)]
+    blocks = [*_warning(study, scene), *(Paragraph(sentence) for sentence in _gap_sentences(study, scene))]
     blocks += [_picture("forest", drawn, voice("subgroups"), _spoken(table), caption), Rows(table)]
     tests = tables.interaction_table(study, scene)
     blocks += [Rows(tests)] if tests.rows else []

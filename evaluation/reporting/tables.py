@@ -116,7 +116,8 @@ class Scene:
 
     def level(self, by: str, value: str) -> str:
         """Give what to call a level of a breakdown or crossing."""
-        pairs = zip(by.split(" x "), value.split(" x "), strict=True)
+        names, parts = by.split(" x "), value.split(" x ")
+        pairs = zip(names, parts, strict=True) if len(names) == len(parts) else [(by, value)]
         return ", ".join(self.schema.level(name, _number_as_text(part), self.voice.language) for name, part in pairs)
 
     def covariate(self, variable: str, level: str) -> str:
@@ -190,7 +191,7 @@ def verdict_table(design: Design, scene: Scene) -> Table:
     rows = tuple(
         (
             voice(check.name),
-            check_value(check, voice, check.value),
+            scene.gate.count(round(check.value), voice.count) if check.name == "effective_control" else check_value(check, voice, check.value),
             voice("at_least" if check.at_least else "at_most", limit=check_value(check, voice, check.limit)),
             voice("passed" if check.passed else "failed"),
         )
@@ -277,20 +278,16 @@ def _group_row(effects: Effects | EmptyGroup, by: str, name: str, level: str, sc
 
 
 def _difference_rows(found: SubgroupEffects, by: str, name: str, scene: Scene) -> list[SubgroupRow]:
+    """Show a difference only where both its groups are shown: with one of them it would give the other away."""
     measure = f"risk_{scene.plan.primary_days:g}"
-    return [
-        SubgroupRow(
-            "difference",
-            name,
-            scene.voice("effect_gap", level=scene.level(by, level), reference=scene.level(by, reference)),
-            None,
-            None,
-            estimate,
-            "",
-        )
-        for (breakdown, level, reference, key), estimate in found.differences.items()
-        if breakdown == by and key == measure
-    ]
+    rows = []
+    for (breakdown, level, reference, key), estimate in found.differences.items():
+        if breakdown != by or key != measure:
+            continue
+        label = scene.voice("effect_gap", level=scene.level(by, level), reference=scene.level(by, reference))
+        if all(_group_row(found.effects[by, group], by, name, group, scene).kind == "group" for group in (level, reference)):
+            rows.append(SubgroupRow("difference", name, label, None, None, estimate, ""))
+    return rows
 
 
 def subgroup_table(study: Study, scene: Scene) -> Table:
