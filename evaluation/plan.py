@@ -165,6 +165,20 @@ class Plan(_Section):
             raise ValueError("a breakdown may stand once, registered or exploratory")
         return value
 
+    @model_validator(mode="after")
+    def _design_before_outcomes(self) -> Plan:
+        breakdowns = [*self.subgroups.registered, *self.subgroups.exploratory]
+        broken_down = [name for entry in breakdowns for name in ([entry] if isinstance(entry, str) else entry)]
+        used = {*self.cohort.covariates, *self.cohort.strata, *self.matching.exact, *broken_down}
+        outcomes = sorted(used & set(self.outcome.columns))
+        if outcomes:
+            raise ValueError(
+                f"the design must not use an outcome; take {', '.join(outcomes)} out of the covariates, strata, exact columns and subgroups"
+            )
+        if self.cohort.treated in used:
+            raise ValueError(f"the design must not use {self.cohort.treated}, which says who is treated, as a characteristic; take it out")
+        return self
+
     @property
     def name(self) -> str:
         """The study's short name: its folder's."""

@@ -66,9 +66,10 @@ class Study:
     registered, exploratory : SubgroupEffects
         Breakdowns decided beforehand, and afterwards.
     adjusted : AdjustedHazardRatio or None
-        Check: the hazard ratio with covariates in the model. None where it could not be had; `notes` says why.
+        Check: the hazard ratio with covariates in the model. None where it could not be had.
     proportionality : ProportionalityTest or None
     notes : tuple of str
+        What could not be had, and why.
     """
 
     design: Design
@@ -158,12 +159,17 @@ def analyse_study(table: pd.DataFrame, design: Design) -> Study:
     spec = plan.effect_spec()
     road = design.cohort, design.comparison, follow_up
     effects = estimate_effects(*road, spec)
-    notes: list[str] = list(effects.notes)
+    notes = list(effects.notes)
     adjusted, proportionality = None, None
-    try:
-        adjusted, proportionality = adjusted_hazard_ratio(*road, spec), check_proportionality(*road, spec)
-    except EstimationError as error:
-        notes.append(str(error))
+    if effects.hazard_ratio is not None:
+        try:
+            adjusted = adjusted_hazard_ratio(*road, spec)
+        except EstimationError as error:
+            notes.append(str(error))
+        try:
+            proportionality = check_proportionality(*road, spec)
+        except EstimationError as error:
+            notes.append(str(error))
     return Study(
         design=design,
         follow_up=follow_up,
@@ -173,7 +179,7 @@ def analyse_study(table: pd.DataFrame, design: Design) -> Study:
         exploratory=estimate_subgroups(*road, plan.subgroups.exploratory, spec),
         adjusted=adjusted,
         proportionality=proportionality,
-        notes=tuple(notes),
+        notes=tuple(dict.fromkeys(notes)),
     )
 
 

