@@ -169,6 +169,14 @@ def test_a_wrong_value_is_one_problem_at_its_key(path: str, value: object) -> No
         (("outcome.states", {"work": "spell"}), "outcome: give either `event` or `states`, not both"),
         (("outcome.event", None), "outcome: give either `event` or `states`, not both"),
         (("subgroups.exploratory", ["sex"]), "subgroups: a breakdown may stand once, registered or exploratory"),
+        (
+            ("cohort.covariates", ["sex", "duration"]),
+            "plan: the design must not use an outcome; take duration out of the covariates, strata, exact columns and subgroups",
+        ),
+        (
+            ("cohort.strata", ["pubemp"]),
+            "plan: the design must not use pubemp, which says who is treated, as a characteristic; take it out",
+        ),
         (("matching.order", "random"), "matching: order = 'random' needs a seed, so that the match can be made again"),
     ],
 )

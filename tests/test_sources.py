@@ -32,6 +32,12 @@ def test_the_mark_that_spreadsheets_put_first_is_not_part_of_a_name(tmp_path: Pa
     assert list(read_table(tmp_path / "people.csv")) == ["person", "age"]
 
 
+def test_columns_left_unread_are_not_there_and_need_not_be(people: pd.DataFrame, tmp_path: Path) -> None:
+    people.to_csv(tmp_path / "people.csv", index=False)
+    left = read_table(tmp_path / "people.csv", without=["duration", "spell", "never there"])
+    pd.testing.assert_frame_equal(left, people.drop(columns=["duration", "spell"]))
+
+
 def test_an_absent_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"people\.csv: does not exist; put the table there, or change data\.file in the plan"):
         read_table(tmp_path / "people.csv")
@@ -58,11 +64,12 @@ UNREADABLE = {
 }
 
 
+@pytest.mark.parametrize("without", [(), ("spell",)], ids=["all columns", "all but the outcome"])
 @pytest.mark.parametrize(("kind", "content"), UNREADABLE.items(), ids=UNREADABLE)
-def test_a_file_that_is_not_what_it_claims_is_refused_without_quoting_it(kind: str, content: bytes, tmp_path: Path) -> None:
+def test_a_file_that_is_not_what_it_claims_is_refused_without_quoting_it(kind: str, content: bytes, without: tuple[str], tmp_path: Path) -> None:
     (tmp_path / "people.csv").write_bytes(content)
     with pytest.raises(InputError, match=rf"cannot be read \({kind}\)") as caught:
-        read_table(tmp_path / "people.csv")
+        read_table(tmp_path / "people.csv", without=without)
     assert FAKE_ID not in str(caught.value)
     assert caught.value.__cause__ is None
 

