@@ -89,7 +89,7 @@ def report(
 def design(
     study: StudyName = "employment-agency", plan: PlanFile = None, out: OutFolder = None, language: Languages = Choice.BOTH, quiet: Quiet = False
 ) -> None:
-    """Build and judge a study's comparison; no outcome is read, and the table may lack the outcome columns.
+    """Build and judge a study's comparison; no outcome column reaches it, and the table may lack them.
 
     Example: malmokraften design employment-agency
     """

@@ -98,6 +98,10 @@ class OutcomeSection(_Section):
     def _one_source(self) -> OutcomeSection:
         if (self.event is None) == (not self.states):
             raise ValueError("give either `event` or `states`, not both")
+        kinds = set(self.states) or set(self.labels)
+        unknown = sorted(set(self.success or ()) - kinds) if kinds else []
+        if unknown:
+            raise ValueError(f"`success` names {', '.join(unknown)}, which is none of the kinds of exit: {', '.join(sorted(kinds))}")
         return self
 
     @property
@@ -261,7 +265,7 @@ def _place(location: tuple[str | int, ...]) -> str:
 
 def _sentence(where: str, location: tuple[str | int, ...], kind: str, message: str) -> str:
     if kind == "extra_forbidden":
-        near = difflib.get_close_matches(str(location[-1]), _keys_at(location[:-1]), n=1, cutoff=0.0)
+        near = difflib.get_close_matches(str(location[-1]), _keys_at(location[:-1]), n=1, cutoff=0.4)
         return f"{where}: is not a key of the plan" + (f"; did you mean {near[0]}?" if near else "")
     if kind == "missing":
         return f"{where}: must be given"

@@ -37,7 +37,7 @@ THIN, MINUS = "\u202f", "−"
 
 # Keys that are not written where they are spoken: the expression in the source, and every key it can be.
 BUILT = {
-    "direction": {"more", "fewer", "uncertain"},
+    "direction": {"more", "fewer", "uncertain", "no_spread"},
     "kind": {"gap_sure", "gap_family", "gap_unsure"},
     "key": {"proportional", "not_proportional", "share_of", "followed_of", "ratio_row", "adjusted_row"},
     "step": {"in_table", "left_out", "compared"},

@@ -17,7 +17,7 @@ def read_table(path: str | Path, *, without: Collection[str] = ()) -> pd.DataFra
     ----------
     path : str or Path
     without : collection of str
-        Columns to leave unread, such as outcomes while a design is made; they may be absent.
+        Columns to leave out, such as outcomes while a design is made; they may be absent.
 
     Returns
     -------
@@ -29,13 +29,14 @@ def read_table(path: str | Path, *, without: Collection[str] = ()) -> pd.DataFra
         If the file is absent, empty, of another kind, or not readable as what it claims to be.
     """
     file = Path(path)
-    if file.suffix != ".csv":
+    if file.suffix.lower() != ".csv":
         kind = f"is of a kind that is not read here ({file.suffix or 'no ending'})"
         raise InputError([Problem(str(file), kind, "save it as CSV in UTF-8 with commas, ending in .csv")])
     if not file.exists():
         raise InputError([Problem(str(file), "does not exist", "put the table there, or change data.file in the plan")])
     try:
-        return pd.read_csv(file, usecols=(lambda name: name not in without) if without else None)
+        # read whole and then cut: told which columns to read, pandas no longer notices rows with too many fields
+        return pd.read_csv(file).drop(columns=list(without), errors="ignore")
     except pd.errors.EmptyDataError:
         raise InputError([Problem(str(file), "is empty", "deliver it again")]) from None
     except (pd.errors.ParserError, UnicodeDecodeError, OSError) as error:

@@ -146,7 +146,8 @@ def _answer_blocks(study: Study, scene: Scene) -> list[Block]:
         q_range=voice.share_range(control),
     )
     gap = voice("answer_difference", d=voice.points(difference), range=voice.point_range(difference))
-    direction = "uncertain" if not excludes_zero(difference) else "more" if difference.value > 0 else "fewer"
+    spread = min(treated.std_error, control.std_error) > 0
+    direction = "no_spread" if not spread else "uncertain" if not excludes_zero(difference) else "more" if difference.value > 0 else "fewer"
     meaning = voice(direction, **names, most=voice.number(100 * largest_not_excluded(difference)))
     blocks: list[Block] = [Paragraph(f"{levels} {gap} {meaning}", "lead")]
     mean, unit = effects.rmst_difference, voice.unit.days
@@ -159,7 +160,7 @@ def _answer_blocks(study: Study, scene: Scene) -> list[Block]:
         sentence = voice(
             "restricted_mean",
             **names,
-            horizon=voice.span(effects.spec.rmst_days),
+            horizon=voice.span(effects.spec.rmst_days, first=True),
             units=voice.units(),
             t=voice.amount(effects.arms["treated"].rmst.value),
             c=voice.amount(effects.arms["control"].rmst.value),

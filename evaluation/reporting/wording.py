@@ -13,7 +13,7 @@ from importlib.resources import files
 
 from babel.numbers import format_decimal
 
-from evaluation.analysis.estimates import Estimate, Ratio
+from evaluation.analysis.estimates import Estimate
 from evaluation.analysis.outcomes import TimeUnit
 from evaluation.design.verdict import Check
 from evaluation.plan import Language
@@ -22,12 +22,16 @@ MINUS = "−"
 SMALLEST_P = 0.001
 THIN_SPACE = "\u202f"
 
-_UNITS: dict[TimeUnit, dict[Language, tuple[str, str]]] = {
-    TimeUnit.DAY: {"sv": ("dag", "dagar"), "en": ("day", "days")},
-    TimeUnit.WEEK: {"sv": ("vecka", "veckor"), "en": ("week", "weeks")},
-    TimeUnit.TWO_WEEKS: {"sv": ("tvåveckorsperiod", "tvåveckorsperioder"), "en": ("two-week period", "two-week periods")},
-    TimeUnit.MONTH: {"sv": ("månad", "månader"), "en": ("month", "months")},
-    TimeUnit.YEAR: {"sv": ("år", "år"), "en": ("year", "years")},
+# one, many, and many after "the first"
+_UNITS: dict[TimeUnit, dict[Language, tuple[str, str, str]]] = {
+    TimeUnit.DAY: {"sv": ("dag", "dagar", "dagarna"), "en": ("day", "days", "days")},
+    TimeUnit.WEEK: {"sv": ("vecka", "veckor", "veckorna"), "en": ("week", "weeks", "weeks")},
+    TimeUnit.TWO_WEEKS: {
+        "sv": ("tvåveckorsperiod", "tvåveckorsperioder", "tvåveckorsperioderna"),
+        "en": ("two-week period", "two-week periods", "two-week periods"),
+    },
+    TimeUnit.MONTH: {"sv": ("månad", "månader", "månaderna"), "en": ("month", "months", "months")},
+    TimeUnit.YEAR: {"sv": ("år", "år", "åren"), "en": ("year", "years", "years")},
 }
 
 _CATALOGUE = files("evaluation.reporting").joinpath("templates/messages.toml")
@@ -90,16 +94,14 @@ class Voice:
         return self.range(100 * estimate.low, 100 * estimate.high)
 
     def point_range(self, estimate: Estimate) -> str:
-        """Write the interval of a difference of shares in percentage points."""
-        return self.range(100 * estimate.low, 100 * estimate.high, signed=True)
+        """Write the interval of a difference of shares in percentage points, with decimals enough to show on which side of zero its ends lie."""
+        ends = 100 * estimate.low, 100 * estimate.high
+        decimals = next((places for places in (1, 2, 3) if all(round(end, places) != 0 or end == 0 for end in ends)), 3)
+        return self.range(*ends, decimals, signed=True)
 
     def points(self, estimate: Estimate) -> str:
         """Write a difference of shares in percentage points."""
         return self.signed(100 * estimate.value)
-
-    def ratio(self, ratio: Ratio) -> str:
-        """Write a ratio with its interval."""
-        return f"{self.number(ratio.value, 2)} ({self.range(ratio.low, ratio.high, 2)})"
 
     def p_value(self, p: float) -> str:
         """Write a p-value in a sentence."""
@@ -114,11 +116,11 @@ class Voice:
         """Give the study's unit of time in the plural."""
         return _UNITS[self.unit][self.language][1]
 
-    def span(self, days: float) -> str:
-        """Write a time in the study's unit, such as "26 veckor"."""
+    def span(self, days: float, *, first: bool = False) -> str:
+        """Write a time in the study's unit, such as "26 veckor"; with `first`, as it stands after "de första": "26 veckorna"."""
         amount = days / self.unit.days
-        one, many = _UNITS[self.unit][self.language]
-        return f"{self.number(amount, 0 if amount == round(amount) else 1)} {one if amount == 1 else many}"
+        one, many, the_first = _UNITS[self.unit][self.language]
+        return f"{self.number(amount, 0 if amount == round(amount) else 1)} {the_first if first else one if amount == 1 else many}"
 
     def amount(self, days: float) -> str:
         """Write a time as a number in the study's unit."""
