@@ -265,3 +265,17 @@ def test_every_absent_column_is_listed_at_once() -> None:
     with pytest.raises(InputError, match=r"\(6 problems\)") as caught:
         read(PEOPLE[["person", "age"]][:0])
     assert [problem.where for problem in caught.value.problems] == ["participant", "income", "origin", "degree", "office", "the table"]
+
+
+@pytest.mark.parametrize("column", ["degree", "office"])
+def test_what_looks_like_an_identity_number_stops_a_category_without_being_shown(column: str) -> None:
+    people = PEOPLE.assign(**{column: PEOPLE[column].astype(str)})
+    people.loc[people.index[0], column] = SECRET_ID
+    with pytest.raises(InputError, match=f"{column}: must not hold what looks like a personal identity number; 1 of") as caught:
+        read(people)
+    assert SECRET_ID not in str(caught.value)
+
+
+def test_a_name_kept_for_an_indicator_is_refused() -> None:
+    with pytest.raises(InputError, match="income_missing: is the name kept for an indicator of missing values"):
+        read(PEOPLE.assign(income_missing=range(len(PEOPLE))), covariates=[*COVARIATES, "income_missing"], missing="category")

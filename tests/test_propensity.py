@@ -256,7 +256,7 @@ WAVE = [math.sin(number) for number in range(20)]
 SEPARATED = {
     "a number": ({"income": [SECRET_VALUE + number for number in range(10)] + list(range(10)), "wave": WAVE}, ["income"]),
     "a number that only touches": ({"income": [0.0] * 10 + [0.0, *range(9)], "wave": WAVE}, ["income"]),
-    "a rare level only the treated have": ({"team": ["x", "y"] * 4 + ["z", "z"] + ["x", "y"] * 5, "wave": WAVE}, ["team[T.z]"]),
+    "a rare level only the treated have": ({"team": ["x", "y"] * 4 + ["z", "z"] + ["x", "y"] * 5, "wave": WAVE}, ["team: one of its rare levels"]),
     "two columns, each alone": ({"low": list(range(20)), "high": list(range(20, 0, -1)), "wave": WAVE}, ["low", "high"]),
 }
 

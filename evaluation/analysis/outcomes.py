@@ -131,13 +131,13 @@ def followup_from_table(
     ids = pd.Index(frame[person]) if person else frame.index
     duration, problems = _durations(frame[days])
     labels = _labels(frame[event], censored)
-    expected = sorted(labels[labels != CENSORED].dropna().unique()) if states is None else [_label(state) for state in states]
+    expected = sorted(set(labels.cat.categories) - {CENSORED}) if states is None else [_label(state) for state in states]
     problems += _event_problems(labels, event, expected, declared=states is not None)
     problems += person_problems(ids, person or "the table's index")
     if problems:
         raise InputError(problems)
     duration = duration * length.days
-    state = pd.Categorical(labels, categories=[CENSORED, *expected])
+    state = labels.cat.set_categories([CENSORED, *expected]).array
     return FollowUp(person=ids, days=duration, state=state, horizon=float(duration.max()), unit=length)
 
 
@@ -164,10 +164,12 @@ def _label(value: object) -> str:
 
 
 def _labels(column: pd.Series, censored: object) -> pd.Series:
-    """Translate each distinct value once."""
-    values = column.astype("object")
-    meaning = {value: CENSORED if value == censored else _RESERVED.get(_label(value), _label(value)) for value in values.dropna().unique()}
-    return values.map(meaning)
+    """Translate each distinct value once; a missing one stays missing."""
+    codes, values = pd.factorize(column)
+    meaning = [CENSORED if value == censored else _RESERVED.get(_label(value), _label(value)) for value in values]
+    names = list(dict.fromkeys(meaning))
+    place = np.array([*(names.index(name) for name in meaning), -1])
+    return pd.Series(pd.Categorical.from_codes(place[codes].tolist(), pd.Index(names, dtype=object)))
 
 
 def _event_problems(labels: pd.Series, name: str, expected: list[str], *, declared: bool) -> list[Problem]:

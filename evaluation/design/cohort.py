@@ -163,6 +163,10 @@ def cohort_from_table(
     if not covariates:
         problems.append(Problem("covariates", "at least one is needed", "name the columns known before the index date"))
     columns: dict[str, pd.Series] = {}
+    taken = {f"{name}_missing" for name in covariates} & {*covariates, *strata} if missing == "category" else set()
+    problems += [Problem(name, "is the name kept for an indicator of missing values", "rename the column") for name in sorted(taken)]
+    for name in strata:
+        problems += _identity_problems(frame[name])
     for name in covariates:
         problems += _covariate_problems(frame[name], missing)
     problems += [
@@ -246,12 +250,18 @@ def _covariate_problems(column: pd.Series, missing: str) -> list[Problem]:
         constant = len(present) == 0 or present.min() == present.max()
     else:
         constant = len(column.dropna().unique()) <= 1
-        secret = column.astype("string").str.contains(_IDENTITY_NUMBER, na=False).to_numpy(dtype=bool)
-        if secret.any():
-            problems.append(Problem.in_rows(name, "must not hold what looks like a personal identity number", secret, "deliver pseudonymous data"))
+        problems += _identity_problems(column)
     if constant and (missing == "error" or not absent.any() or absent.all()):
         problems.append(Problem(name, "is the same for everybody", "take it out of the covariates: it cannot tell people apart"))
     return problems
+
+
+def _identity_problems(column: pd.Series) -> list[Problem]:
+    if pd.api.types.is_numeric_dtype(column):
+        return []
+    secret = column.astype("string").str.contains(_IDENTITY_NUMBER, na=False).to_numpy(dtype=bool)
+    rule = "must not hold what looks like a personal identity number"
+    return [Problem.in_rows(str(column.name), rule, secret, "deliver pseudonymous data")] if secret.any() else []
 
 
 def _clean_covariate(column: pd.Series) -> dict[str, pd.Series]:

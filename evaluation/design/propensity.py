@@ -31,6 +31,7 @@ _MAX_NEWTON_STEPS = 30  # an interior maximum needs fewer than 12, with wild out
 _ROUNDING = 1e-9  # relative fall of the log-likelihood that is noise of its sum
 _STILL_MOVING = 1e-3  # share of the longest part of the last step that makes a column part of the combination that separates
 _COLLINEAR = 1e-9  # smallest pivot, relative to the largest, of the correlation matrix
+FEW_PEOPLE = 10  # a level of fewer is not named in errors
 _BLOCK_ROWS = 8192  # rows per pass: a block of a dozen columns stays in the processor's cache
 
 
@@ -216,9 +217,15 @@ def _refuse_separating(terms: list[str], columns: Floats, treated: Bools) -> Non
             problems.append(Problem(term, "is the same for everybody", "take it out"))
         elif inside.max() <= outside.min() or outside.max() <= inside.min():
             rule = "separates the groups: from some value on, all are treated or none is"
-            problems.append(Problem(term, rule, "merge its rare levels, take it out, or leave out the people it sets apart"))
+            problems.append(Problem(_spoken(term, values), rule, "merge its rare levels, take it out, or leave out the people it sets apart"))
     if problems:
         raise SeparationError(problems, "participation cannot be modelled")
+
+
+def _spoken(term: str, values: Floats) -> str:
+    """Name a term in an error; a level few people have may point at one of them, so it stays unnamed."""
+    variable, bracket, _ = term.partition("[T.")
+    return f"{variable}: one of its rare levels" if bracket and values.sum() < FEW_PEOPLE else term
 
 
 def _fit_logistic(terms: list[str], columns: Floats, treated: Bools) -> tuple[Floats, Floats]:
@@ -255,7 +262,10 @@ def _fit_logistic(terms: list[str], columns: Floats, treated: Bools) -> tuple[Fl
     moving = np.abs(step[1:])
     largest = [position for position in np.argsort(-moving, kind="stable")[:3] if moving[position] > _STILL_MOVING * moving.max()]
     remedy = "merge their rare levels, take one out, or leave out the people they set apart"
-    problems = [Problem(terms[position], "belongs to a combination of columns that decides participation alone", remedy) for position in largest]
+    problems = [
+        Problem(_spoken(terms[position], columns[position]), "belongs to a combination of columns that decides participation alone", remedy)
+        for position in largest
+    ]
     raise SeparationError(problems, "participation cannot be modelled")
 
 

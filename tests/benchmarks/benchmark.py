@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import argparse
 import platform
-import resource
 import statistics
 import subprocess
 import sys
 import time
+import tracemalloc
 import warnings
 from collections.abc import Callable
 from importlib.metadata import version
@@ -105,6 +105,15 @@ def seconds(work: Callable[[], object], repetitions: int = REPETITIONS) -> float
     return statistics.median(taken)
 
 
+def peak_megabytes(work: Callable[[], object]) -> float:
+    """Peak of what is allocated while the work runs, above what was there before."""
+    tracemalloc.start()
+    work()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak / 2**20
+
+
 def import_seconds() -> tuple[float, bool]:
     """Time a fresh `import evaluation` with the names of the five-line route, and say whether plotting or lifelines came along."""
     code = (
@@ -128,9 +137,8 @@ def main() -> None:
     sets = comparison_from_sets(matched, pd.DataFrame({"person": matched_people.index, "set": pair}))
     imported, heavy = import_seconds()
 
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     designed = seconds(lambda: design(large))
-    memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    memory = peak_megabytes(lambda: design(large))
     recipe = seconds(lambda: statsmodels_sklearn_design(large), LIFELINES_REPETITIONS)
     ours = seconds(lambda: effects(matched, sets, matched_people))
     theirs = seconds(lambda: lifelines_effects(matched_people, pair), LIFELINES_REPETITIONS)
