@@ -53,7 +53,7 @@ class Wording(_Section):
     control_label: Text = Field(description="their controls, likewise: 'Jämförelse', 'Comparison'")
     programme: Text = Field(description="what is judged, as a noun: 'Malmökraften'")
     success: Text = Field(description="what counts as success, after 'had': 'gått till arbete', 'gone to work'")
-    not_yet: Text = Field(description="the time before success, as a noun: 'tid utan arbete', 'time without work'")
+    not_yet: Text = Field(description="the time before success, as a noun: 'tiden utan arbete', 'time without work'")
     limitations: tuple[Text, ...] = ()
 
 
