@@ -184,3 +184,15 @@ def test_the_lock_pins_what_the_project_asks_for(requirement: Requirement) -> No
 def test_the_newest_version_of_the_changelog_is_this_one() -> None:
     versions = re.findall(r"^## \[?v?(\d+\.\d+\.\d+\S*?)\]?(?:\s|$)", (PROJECT / "CHANGELOG.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert versions[0] == evaluation.__version__
+
+
+def test_every_test_the_pages_name_exists() -> None:
+    written = {
+        (file.name, node.name)
+        for file in (PROJECT / "tests").glob("test_*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef)
+    }
+    named = {pair for page in (PROJECT / "docs").glob("*.md") for pair in re.findall(r"(test_\w+\.py)::(test_\w+)", page.read_text(encoding="utf-8"))}
+    assert named
+    assert sorted(named - written) == []
