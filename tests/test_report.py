@@ -217,6 +217,17 @@ def test_the_answer_of_a_failed_design_is_that_it_failed(name: str, language: La
     assert "unsupported" in answer.get("class").split()
 
 
+CONTRIBUTION = re.compile(r"bidrog med|contributed")
+
+
+def test_only_a_design_that_holds_calls_a_clear_difference_what_the_programme_contributed(pages: dict) -> None:
+    """The benefit study's interval excludes zero, the agency study's does not."""
+    said = {
+        (name, kind) for (name, kind, _), page in pages.items() if kind != "design" and CONTRIBUTION.search(lxml.html.fromstring(page).text_content())
+    }
+    assert said == {("unemployment-benefit", "report")}
+
+
 def test_every_section_with_results_of_a_failed_design_says_so_in_words(
     name: str, language: Language, pages: dict, analysed: dict[str, Study]
 ) -> None:

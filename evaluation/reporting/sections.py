@@ -149,6 +149,8 @@ def _answer_blocks(study: Study, scene: Scene) -> list[Block]:
     spread = min(treated.std_error, control.std_error) > 0
     direction = "no_spread" if not spread else "uncertain" if not excludes_zero(difference) else "more" if difference.value > 0 else "fewer"
     meaning = voice(direction, **names, most=voice.number(100 * largest_not_excluded(difference)))
+    if direction in ("more", "fewer") and study.design.verdict.passed:
+        meaning = f"{meaning} {voice('contribution', **names)}"
     blocks: list[Block] = [Paragraph(f"{levels} {gap} {meaning}", "lead")]
     mean, unit = effects.rmst_difference, voice.unit.days
     if (
