@@ -78,3 +78,10 @@ def test_a_folder_is_not_a_table(tmp_path: Path) -> None:
     (tmp_path / "people.csv").mkdir()
     with pytest.raises(InputError, match="cannot be read"):
         read_table(tmp_path / "people.csv")
+
+
+def test_a_file_with_semicolons_is_told_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text(f"person;age\n{FAKE_ID};30,5\n", encoding="utf-8")
+    with pytest.raises(InputError, match="is separated by semicolons; save it as CSV in UTF-8 with commas") as caught:
+        read_table(tmp_path / "people.csv")
+    assert FAKE_ID not in str(caught.value)

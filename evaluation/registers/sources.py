@@ -36,10 +36,13 @@ def read_table(path: str | Path, *, without: Collection[str] = ()) -> pd.DataFra
         raise InputError([Problem(str(file), "does not exist", "put the table there, or change data.file in the plan")])
     try:
         # read whole and then cut: told which columns to read, pandas no longer notices rows with too many fields
-        return pd.read_csv(file).drop(columns=list(without), errors="ignore")
+        frame = pd.read_csv(file)
     except pd.errors.EmptyDataError:
         raise InputError([Problem(str(file), "is empty", "deliver it again")]) from None
     except (pd.errors.ParserError, UnicodeDecodeError, OSError) as error:
         # the library's own message may quote a row, so only its kind is told
         reason = f"cannot be read ({type(error).__name__})"
         raise InputError([Problem(str(file), reason, "save it as CSV in UTF-8 with commas")]) from None
+    if len(frame.columns) == 1 and ";" in str(frame.columns[0]):
+        raise InputError([Problem(str(file), "is separated by semicolons", "save it as CSV in UTF-8 with commas, and points in decimals")])
+    return frame.drop(columns=list(without), errors="ignore")
