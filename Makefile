@@ -46,5 +46,5 @@ notebook: setup  ## Open the notebooks in JupyterLab
 lock: setup  ## Renew requirements.lock from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --output-file requirements.lock
 
-clean:  ## Remove what was built: caches, reports and fetched data (not .venv)
-	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage reports/*/output reports/*/data
+clean:  ## Remove what was built: caches and written reports (not .venv, and never a table in data/)
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage reports/*/output

@@ -75,7 +75,8 @@ class CohortSection(_Section):
     """Which columns say who is treated and what was known before."""
 
     treated: str
-    treated_value: str | int | bool = Field(default=1, description="the value of `treated` that means treated; every other means control")
+    treated_value: str | int | bool = Field(default=1, description="the value of `treated` that means treated")
+    control_value: str | int | bool | None = Field(default=None, description="the value that means control; needed where there are more than two")
     person: str | None = None
     covariates: tuple[str, ...] = Field(min_length=1)
     strata: tuple[str, ...] = ()

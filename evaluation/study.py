@@ -147,10 +147,11 @@ def analyse_study(table: pd.DataFrame, design: Design) -> Study:
         failed = ", ".join(check.name for check in design.verdict.failed)
         raise VerdictError(f"design: checks failed ({failed}) and the plan is strict, so the outcomes stay closed; mend the design")
     design.schema.check(table, plan.outcome.columns)
+    exits = plan.outcome.event or EXIT_COLUMN
     follow_up = followup_from_table(
-        table.assign(**{EXIT_COLUMN: _event(table, plan.outcome), plan.outcome.duration: _duration(table, plan.outcome)}),
+        table.assign(**{exits: _event(table, plan.outcome), plan.outcome.duration: _duration(table, plan.outcome)}),
         days=plan.outcome.duration,
-        event=EXIT_COLUMN,
+        event=exits,
         censored=CENSORED if plan.outcome.states else plan.outcome.censored,
         unit=plan.outcome.unit,
         person=plan.cohort.person,
@@ -184,8 +185,19 @@ def analyse_study(table: pd.DataFrame, design: Design) -> Study:
 
 
 def _treated(column: pd.Series, plan: Plan) -> pd.Series:
-    """Write the plan's value for treated as 1, every other value as 0 and a missing one as missing."""
-    return (column == plan.cohort.treated_value).astype("Int64").mask(column.isna())
+    """Write the plan's value for treated as 1, the other as 0 and a missing one as missing."""
+    one, other, name = plan.cohort.treated_value, plan.cohort.control_value, plan.cohort.treated
+    treated = column == one
+    if not treated.any():
+        raise InputError([Problem(name, "has no row with the value the plan calls treated", "correct cohort.treated_value")])
+    if other is None and len(column[~treated].dropna().unique()) > 1:
+        raise InputError([Problem(name, f"has {column.nunique()} different values", "say in cohort.control_value which of them means control")])
+    strange = (~treated & (column != other) & column.notna()).to_numpy() if other is not None else np.zeros(len(column), dtype=bool)
+    if strange.any():
+        raise InputError(
+            [Problem.in_rows(name, "must be one of the plan's two values", strange, "leave these people out of the table, or correct them")]
+        )
+    return treated.astype("Int64").mask(column.isna())
 
 
 def _duration(table: pd.DataFrame, outcome: OutcomeSection) -> pd.Series:

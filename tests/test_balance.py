@@ -147,7 +147,7 @@ def test_groups_are_compared_inside_with_the_yardstick_of_all() -> None:
     assert groups["by"].tolist() == ["sex", "sex"]
     assert groups["smd_after"].to_dict() == pytest.approx({"f": (1.5 - 3) / yardstick, "m": (6 - 5) / yardstick})
     assert groups[["treated", "control"]].to_numpy().tolist() == [[2, 2], [1, 1]]
-    assert balance.worst_in_subgroups == pytest.approx(1.5 / yardstick)
+    assert balance.worst_in_subgroups(1) == pytest.approx(1.5 / yardstick)
     assert balance.worst == pytest.approx((11 / 3 - 9 / 3) / yardstick)
 
 
@@ -174,7 +174,7 @@ def test_a_covariate_is_not_compared_inside_its_own_levels() -> None:
 def test_without_groups_there_is_no_worst_of_them() -> None:
     balance = study([1, 3], [2, 6], ["t0 c0", "t1 c1"])
     assert balance.subgroups.empty
-    assert math.isnan(balance.worst_in_subgroups)
+    assert math.isnan(balance.worst_in_subgroups(1))
 
 
 @pytest.mark.parametrize("treated", [[1, 2], [2, 2]], ids=["different", "alike"])

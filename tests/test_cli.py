@@ -141,7 +141,7 @@ def test_a_design_needs_no_outcome_columns(project: Path) -> None:
     result = run("design", STUDY, "--language", "sv")
     assert result.exit_code == 0
     assert written(project) == ["design.sv.html"]
-    assert re.search(r"worst_smd 0\.025 <= 0\.1 passed", said(result))
+    assert re.search(r"worst_smd 0\.000 <= 0\.1 passed", said(result))
 
 
 def test_no_outcome_column_reaches_the_design(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,7 +192,7 @@ def test_outside_the_project_it_says_where_to_stand(tmp_path: Path, monkeypatch:
 
 
 def test_a_plan_with_problems_tells_them_all(project: Path) -> None:
-    edit(project, "ratio = 1 ", "ratoi = 1 ")
+    edit(project, "ratio = 3 ", "ratoi = 3 ")
     edit(project, 'person = "rownames"', "person = 7")
     result = run("report", STUDY)
     assert result.exit_code == INVALID
@@ -214,10 +214,10 @@ def test_a_table_with_problems_tells_them_all_and_leaves_the_older_report(projec
 
 def test_a_failed_design_under_a_strict_plan_opens_no_outcome(project: Path) -> None:
     edit(project, "strict = false", "strict = true")
-    edit(project, "worst_smd = 0.1", "worst_smd = 0.001")
+    edit(project, "share_treated_kept = 0.9", "share_treated_kept = 1.0")
     result = run("report", STUDY)
     assert result.exit_code == STRICT == 4
-    assert "checks failed (worst_smd) and the plan is strict" in said(result)
+    assert "checks failed (share_treated_kept) and the plan is strict" in said(result)
     assert written(project) == []
 
 

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::evaluation.errors.UnmatchedWarn
 REPORTS = Path(__file__).parents[1] / "reports"
 AGENCY, BENEFIT = load_plan(REPORTS / "employment-agency"), load_plan(REPORTS / "unemployment-benefit")
 FAKE_ID = "19800101-1234"
-OUT_OF_REACH = DesignLimits(worst_smd=1e-6)
+OUT_OF_REACH = DesignLimits(effective_control=1e6)
 
 both_studies = pytest.mark.parametrize("plan", [AGENCY, BENEFIT], ids=lambda plan: plan.name)
 
@@ -98,7 +98,7 @@ def test_the_design_is_the_road_walked_by_hand(agency: Study) -> None:
     table = people(AGENCY).assign(agency=lambda table: (table["pubemp"] == "yes").astype(int))
     cohort = cohort_from_table(table, treated="agency", covariates=["sex", "race", "reason", "ftp1"], person="rownames")
     scores = estimate_propensity(cohort)
-    comparison = match_cohort(cohort, scores, MatchingSpec(exact=("sex", "race")))
+    comparison = match_cohort(cohort, scores, MatchingSpec(ratio=3, exact=("sex", "race", "reason")))
     balance = assess_balance(cohort, comparison, by=["sex", "race", "reason"])
     verdict = judge_design(cohort, scores, comparison, balance, AGENCY.limits)
     assert_same_design(agency.design, Design(AGENCY, agency.design.schema, cohort, scores, comparison, balance, verdict))
@@ -134,11 +134,23 @@ def test_a_missing_covariate_is_a_group_of_its_own_where_the_plan_says_so() -> N
     assert (design.cohort.column("reason") == "missing").sum() == 46
 
 
-def test_treated_means_one_value_and_every_other_means_control() -> None:
-    table = people(AGENCY)
-    table.loc[(table["pubemp"] == "no") & (table.index % 2 == 0), "pubemp"] = "unknown"
-    cohort = design_study(table, without_schema(AGENCY)).cohort
-    assert (cohort.n_treated, cohort.n_control) == ((table["pubemp"] == "yes").sum(), table["pubemp"].isin(["no", "unknown"]).sum())
+def test_a_third_answer_is_nobodys_side() -> None:
+    """Neither guessed to be a control where no control value is given, nor let through where one is."""
+    table, plan = people(AGENCY), without_schema(AGENCY)
+    table.loc[table.index[:3], "pubemp"] = "unknown"
+    with pytest.raises(InputError, match=r"pubemp: has 3 different values; say in cohort\.control_value which of them means control"):
+        design_study(table, plan)
+    told = plan.model_copy(update={"cohort": plan.cohort.model_copy(update={"control_value": "no"})})
+    with pytest.raises(InputError, match=r"pubemp: must be one of the plan's two values; 3 of 452 rows do not, first at row 1"):
+        design_study(table, told)
+    assert design_study(table[3:], told).cohort.n_control == (table["pubemp"] == "no").sum()
+
+
+def test_a_value_for_treated_that_nobody_has_is_told() -> None:
+    plan = without_schema(AGENCY)
+    strange = plan.model_copy(update={"cohort": plan.cohort.model_copy(update={"treated_value": 1})})
+    with pytest.raises(InputError, match=r"pubemp: has no row with the value the plan calls treated; correct cohort\.treated_value"):
+        design_study(people(AGENCY), strange)
 
 
 def test_nobody_is_put_on_a_side_by_a_missing_answer() -> None:
@@ -152,7 +164,7 @@ def test_nobody_is_put_on_a_side_by_a_missing_answer() -> None:
 
 def test_a_strict_plan_keeps_the_outcomes_of_a_failed_design_closed() -> None:
     plan = AGENCY.model_copy(update={"strict": True, "limits": OUT_OF_REACH})
-    with pytest.raises(VerdictError, match=r"checks failed \(worst_smd\) and the plan is strict, so the outcomes stay closed"):
+    with pytest.raises(VerdictError, match=r"checks failed \(effective_control\) and the plan is strict, so the outcomes stay closed"):
         walk(people(AGENCY), plan)
 
 

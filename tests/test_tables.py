@@ -216,7 +216,7 @@ def test_no_count_below_the_threshold_is_shown(study: Study, language: Language,
         assert not [(row, cell) for row, cell in counts if 0 < numbers(cell, language)[0] < threshold]
 
 
-@pytest.mark.parametrize("threshold", [30, 100])
+@pytest.mark.parametrize("threshold", [60, 100])
 def test_where_a_level_is_hidden_so_is_its_difference(analysed: dict[str, Study], threshold: int) -> None:
     study = analysed["employment-agency"]
     look = scene(study, "en", threshold)

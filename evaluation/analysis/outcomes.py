@@ -166,7 +166,7 @@ def _label(value: object) -> str:
 def _labels(column: pd.Series, censored: object) -> pd.Series:
     """Translate each distinct value once; a missing one stays missing."""
     codes, values = pd.factorize(column)
-    meaning = [CENSORED if value == censored else _RESERVED.get(_label(value), _label(value)) for value in values]
+    meaning = [CENSORED if value == censored or str(value) == str(censored) else _RESERVED.get(_label(value), _label(value)) for value in values]
     names = list(dict.fromkeys(meaning))
     place = np.array([*(names.index(name) for name in meaning), -1])
     return pd.Series(pd.Categorical.from_codes(place[codes].tolist(), pd.Index(names, dtype=object)))

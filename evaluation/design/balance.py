@@ -47,10 +47,12 @@ class Balance:
         """Largest absolute standardised difference after matching."""
         return float(self.table["smd_after"].abs().max())
 
-    @property
-    def worst_in_subgroups(self) -> float:
-        """Largest absolute standardised difference inside any reported group; nan without groups."""
-        return float(self.subgroups["smd_after"].abs().max()) if len(self.subgroups) else float("nan")
+    def worst_in_subgroups(self, smallest_arm: int) -> float:
+        """Give the largest absolute standardised difference inside any group with at least `smallest_arm` people on either side; nan without."""
+        if not len(self.subgroups):
+            return float("nan")
+        reported = self.subgroups[self.subgroups[["treated", "control"]].min(axis=1) >= smallest_arm]
+        return float(reported["smd_after"].abs().max())
 
     def to_frame(self) -> pd.DataFrame:
         """Give the overall table."""

@@ -33,6 +33,9 @@ class DesignLimits(BaseModel):
 
     worst_smd: float = Field(default=0.1, gt=0, description="largest absolute standardised difference of a covariate")
     worst_subgroup_smd: float = Field(default=0.25, gt=0, description="the same inside any reported group, where chance alone makes larger ones")
+    smallest_arm: int = Field(
+        default=10, ge=1, description="people on either side that a group needs to be judged; smaller ones are not reported either"
+    )
     worst_variance_ratio: float = Field(default=2.0, gt=1, description="largest ratio of variances, either way round")
     share_treated_kept: float = Field(default=0.8, gt=0, le=1, description="smallest share of the treated that found a control")
     equipoise: float = Field(default=0.2, ge=0, le=1, description="smallest share of people for whom either side was a real possibility")
@@ -109,7 +112,7 @@ def judge_design(cohort: Cohort, scores: PropensityScores, comparison: Compariso
     worst_ratio = float(np.maximum(ratios, 1 / np.maximum(ratios, np.finfo(float).tiny)).max()) if len(ratios) else math.nan
     at_most: dict[CheckName, float] = {
         "worst_smd": balance.worst,
-        "worst_subgroup_smd": balance.worst_in_subgroups,
+        "worst_subgroup_smd": balance.worst_in_subgroups(limits.smallest_arm),
         "worst_variance_ratio": worst_ratio,
     }
     at_least: dict[CheckName, float] = {

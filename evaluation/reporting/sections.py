@@ -14,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 
+from evaluation.analysis.effects import Effects
 from evaluation.analysis.estimates import Estimate
 from evaluation.plan import Language
 from evaluation.reporting import figures, tables
@@ -128,6 +129,8 @@ def _answer(study: Study, scene: Scene) -> Section:
 
 def _answer_blocks(study: Study, scene: Scene) -> list[Block]:
     voice, names, effects = scene.voice, scene.names(), study.effects
+    if study.design.comparison.unmatched.any():
+        names["treated"] = voice("with_counterpart", treated=names["treated"])
     horizon = scene.plan.primary_days
     treated, control, difference = (
         effects.arms["treated"].risk[horizon],
@@ -169,8 +172,15 @@ def _answer_blocks(study: Study, scene: Scene) -> list[Block]:
             d=voice.signed(mean.value / unit),
             range=voice.range(mean.low / unit, mean.high / unit, signed=True),
         )
-        blocks.append(Paragraph(sentence_case(sentence)))
+        blocks.append(Paragraph(" ".join([sentence_case(sentence), *_other_exits(scene, study)])))
     return blocks
+
+
+def _other_exits(scene: Scene, study: Study) -> list[str]:
+    """Say how those who left otherwise count, where not every kind of exit is success."""
+    success, names = study.effects.spec.success, scene.names()
+    others = [scene.state(state) for state in study.follow_up.states if success is not None and state not in success]
+    return [scene.voice("other_exits", **names, states=", ".join(others))] if others else []
 
 
 def _main_limitation(scene: Scene) -> list[Block]:
@@ -296,7 +306,7 @@ def _states(study: Study, scene: Scene) -> list[Section]:
         )
         caption = voice("states_caption", units=voice.units(), level=voice.percent(effects.spec.level, 0))
         blocks.append(_picture("states", drawn, voice("states"), _spoken(table), caption))
-    blocks += [Rows(table), Paragraph(voice("states_sum"))]
+    blocks += [Rows(table), Paragraph(" ".join([voice("states_sum"), *_other_exits(scene, study)]))]
     return [Section("states", voice("states"), tuple(blocks), "" if study.design.verdict.passed else "unsupported")]
 
 
@@ -329,6 +339,10 @@ def _gap_sentences(study: Study, scene: Scene) -> list[str]:
         if key != measure or gap not in shown:
             continue
         name = f"{scene.breakdown(by)}, {voice('effect_gap', level=scene.level(by, level), reference=scene.level(by, reference))}"
+        horizon, groups = scene.plan.primary_days, (study.registered.effects[by, group] for group in (level, reference))
+        if any(arm.risk[horizon].std_error == 0 for group in groups if isinstance(group, Effects) for arm in group.arms.values()):
+            sentences.append(voice("gap_no_spread", by=name))
+            continue
         alone = excludes_zero(gap)
         together = alone and float(tests.get((by, measure), np.nan)) < 1 - gap.level
         kind = "gap_sure" if together else "gap_family" if alone else "gap_unsure"
@@ -358,9 +372,10 @@ def _limitations(design: Design, scene: Scene) -> Section:
 def _method(design: Design, scene: Scene) -> Section:
     voice, plan, matching = scene.voice, design.plan, design.plan.matching
     everyone = voice("ratio_one") if matching.ratio == 1 else voice("ratio_many", ratio=matching.ratio)
-    exact = voice("exact", columns=", ".join(scene.column(name) for name in matching.exact)) if matching.exact else ""
+    exact = voice("exact", columns=voice("crossed").join(scene.column(name) for name in matching.exact)) if matching.exact else ""
     text = voice(
         "method_text",
+        treated=scene.names()["treated"],
         ratio=everyone,
         scale=voice(f"scale_{matching.distance}"),
         order=voice(f"order_{matching.order}"),

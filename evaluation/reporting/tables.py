@@ -232,7 +232,11 @@ def effects_table(study: Study, scene: Scene) -> Table:
         interval = voice.range(gap.low / days, gap.high / days, signed=True)
         rows.append((name, voice.amount(treated.rmst.value), voice.amount(control.rmst.value), voice.signed(gap.value / days), interval))
     for key, ratio in (("ratio_row", effects.hazard_ratio), ("adjusted_row", study.adjusted)):
-        shown = (voice("not_estimable"), "") if ratio is None else (voice.number(ratio.value, 2), voice.range(ratio.low, ratio.high, 2))
+        shown = (
+            (voice("not_estimable" if effects.hazard_ratio is None else "not_computed"), "")
+            if ratio is None
+            else (voice.number(ratio.value, 2), voice.range(ratio.low, ratio.high, 2))
+        )
         rows.append((voice(key), "", "", *shown))
     names = scene.names()
     caption = sentence_case(voice("effects_caption", treated=names["treated"], control=names["control"], level=voice.percent(effects.spec.level, 0)))

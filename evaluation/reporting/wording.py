@@ -141,7 +141,11 @@ def check_value(check: Check, voice: Voice, value: float) -> str:
     """Write a check's value or limit in its own unit."""
     if check.name in ("share_treated_kept", "equipoise"):
         return voice.percent(value, 0)
-    return voice.count(round(value)) if check.name == "effective_control" else voice.number(value, 3)
+    return (
+        voice.count(round(value))
+        if check.name == "effective_control"
+        else voice.number(value, next((places for places in (3, 4, 5) if round(check.value, places) != round(check.limit, places)), 3))
+    )
 
 
 def check_sentence(check: Check, voice: Voice) -> str:
