@@ -391,8 +391,8 @@ def test_mean_time_without_and_with_success_fill_the_whole_time(seed, random_stu
 def test_where_all_exits_go_to_one_state_its_incidence_is_one_minus_kaplan_meier(make_study):
     study = make_study([1, 2, 3, 4, 1, 3, 3, 4], [1, 1, 0, 1, 0, 1, 1, 1], [(0, 4), (1, 5), (2, 6), (3, 7)], range(4), states=[1, "study"])
     table = estimate_curves(*study).table.set_index("state")
-    assert table.loc["event", "probability"].tolist() == table.loc["any", "probability"].tolist()
-    assert table.loc["event", "std_error"].to_numpy() == pytest.approx(table.loc["any", "std_error"].to_numpy(), abs=SAME_ARITHMETIC)
+    assert table.loc["1", "probability"].tolist() == table.loc["any", "probability"].tolist()
+    assert table.loc["1", "std_error"].to_numpy() == pytest.approx(table.loc["any", "std_error"].to_numpy(), abs=SAME_ARITHMETIC)
     assert (table.loc["study", "probability"] == 0).all()
 
 

@@ -183,3 +183,11 @@ def test_a_comparison_of_another_cohort_is_refused(four_pairs, random_study):
     _, comparison, follow_up = four_pairs
     with pytest.raises(InputError, match="comparison: was made of another cohort"):
         compared_follow_up(random_study(1, ties=True).cohort, comparison, follow_up)
+
+
+@pytest.mark.hand
+def test_among_several_codes_one_is_a_code_like_the_others_and_alone_it_is_the_event() -> None:
+    people = pd.DataFrame({"weeks": [3, 1, 2, 5], "several": [1, 2, 0, 1], "alone": [1, 1, 0, 1], "text": ["work", "0", "study", "work"]})
+    assert followup_from_table(people, days="weeks", event="several").states == ("1", "2")
+    assert followup_from_table(people, days="weeks", event="alone").states == ("event",)
+    assert followup_from_table(people, days="weeks", event="text").states == ("study", "work")

@@ -130,8 +130,8 @@ def followup_from_table(
         raise InputError(problems or [Problem("the follow-up table", "has no rows", "check the file and its separator")])
     ids = pd.Index(frame[person]) if person else frame.index
     duration, problems = _durations(frame[days])
-    labels = _labels(frame[event], censored)
-    expected = sorted(set(labels.cat.categories) - {CENSORED}) if states is None else [_label(state) for state in states]
+    labels = _labels(frame[event], censored, lone=states is None or len(states) == 1)
+    expected = sorted(set(labels.cat.categories) - {CENSORED}) if states is None else _only_exit([_label(state) for state in states])
     problems += _event_problems(labels, event, expected, declared=states is not None)
     problems += person_problems(ids, person or "the table's index")
     if problems:
@@ -157,16 +157,24 @@ def _durations(column: pd.Series) -> tuple[Floats, list[Problem]]:
 
 
 def _label(value: object) -> str:
-    """Write 1, 1.0 and True as "event", 2.0 as "2", anything else as it is."""
+    """Write 1, 1.0 and True as "1", anything else as it is."""
     if isinstance(value, bool | np.bool_ | int | float | np.number):
-        return EVENT if value == 1 else str(int(value)) if value == int(value) else str(value)
+        return str(int(value)) if value == int(value) else str(value)
     return str(value)
 
 
-def _labels(column: pd.Series, censored: object) -> pd.Series:
-    """Translate each distinct value once; a missing one stays missing."""
+def _only_exit(names: list[str]) -> list[str]:
+    """Call a lone kind of exit coded 1 an event; among several, 1 is a code like the others."""
+    return [EVENT] if names == ["1"] else names
+
+
+def _labels(column: pd.Series, censored: object, *, lone: bool) -> pd.Series:
+    """Translate each distinct value once, a missing one staying missing; `lone` says that there may be a single kind of exit."""
     codes, values = pd.factorize(column)
-    meaning = [CENSORED if value == censored or str(value) == str(censored) else _RESERVED.get(_label(value), _label(value)) for value in values]
+    unseen = [_label(value) == _label(censored) for value in values]
+    exits = list(dict.fromkeys(_label(value) for value, gone in zip(values, unseen, strict=True) if not gone))
+    called = dict(zip(exits, _only_exit(exits) if lone else exits, strict=True))
+    meaning = [CENSORED if gone else _RESERVED.get(_label(value), called[_label(value)]) for value, gone in zip(values, unseen, strict=True)]
     names = list(dict.fromkeys(meaning))
     place = np.array([*(names.index(name) for name in meaning), -1])
     return pd.Series(pd.Categorical.from_codes(place[codes].tolist(), pd.Index(names, dtype=object)))
