@@ -61,6 +61,11 @@ class Problem:
         return cls(where, rule, remedy, int(broken.sum()), len(broken), int(np.argmax(broken)) + 1)
 
     @classmethod
+    def broken(cls, rules: Iterable[tuple[str, str, NDArray[np.bool_], str]]) -> list[Problem]:
+        """Describe those of the rules (where, rule, rows that break it, remedy) that any row breaks."""
+        return [cls.in_rows(*rule) for rule in rules if rule[2].any()]
+
+    @classmethod
     def absent(cls, name: str, columns: Iterable[object], table: str = "the table") -> Problem:
         """Describe a column that is not there; the others are not listed, for a file without a header row has people where they should be."""
         there = [str(column) for column in columns]

@@ -214,7 +214,7 @@ def _event(table: pd.DataFrame, outcome: OutcomeSection) -> pd.Series:
     known = np.column_stack([table[name].isin([0, 1]).to_numpy() for name in columns])
     rules = [(name, "must be 0 or 1", ~known[:, position], "recode it") for position, name in enumerate(columns)]
     rules.append((", ".join(columns), "at most one may be 1 for a person", flags.sum(axis=1) > 1, "decide which exit came first"))
-    problems = [Problem.in_rows(where, rule, broken, remedy) for where, rule, broken, remedy in rules if broken.any()]
+    problems = Problem.broken(rules)
     if problems:
         raise InputError(problems)
     position = np.where(flags.any(axis=1), flags.argmax(axis=1) + 1, 0)

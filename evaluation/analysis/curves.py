@@ -115,33 +115,23 @@ def estimate_curves(cohort: Cohort, comparison: Comparison, follow_up: FollowUp,
     """
     spec = spec or EffectSpec()
     compared = compared_follow_up(cohort, comparison, follow_up)
-    wanted = {ANY: spec.succeeded(compared)}
-    if len(compared.states) > 1:
-        wanted |= {state: compared.exit == position for position, state in enumerate(compared.states)}
+    success = spec.succeeded(compared)
+    followed: dict[str, Floats] = {}
     parts: dict[str, list[NDArray[np.generic]]] = {name: [] for name in _CURVE_COLUMNS}
     for arm in ARMS:
         inside = np.flatnonzero(compared.treated == (arm == "treated"))
-        hazards = Hazards.of(compared.days[inside], compared.exit[inside] >= 0, compared.weight[inside])
-        people = np.searchsorted(np.sort(compared.days[inside]), hazards.times, side="left")
+        followed[arm] = np.sort(compared.days[inside])
+        incidences = incidences_by_state(compared, success, inside)
+        hazards = incidences[ANY].hazards
+        people = len(inside) - np.searchsorted(followed[arm], hazards.times, side="left")
         members = _Members.of(compared.clusters, inside, len(compared.days), hazards)
-        for state, success in wanted.items():
-            incidence = Incidence.of(hazards, success[inside])
+        for state, incidence in incidences.items():
             error = _std_errors(incidence, members)
             low, high = log_log_interval(incidence.probability, error, spec.level)
-            columns = (
-                np.full(len(error), arm),
-                np.full(len(error), state),
-                hazards.times,
-                len(inside) - people,
-                hazards.at_risk,
-                incidence.probability,
-                error,
-                low,
-                high,
-            )
+            names = np.full(len(error), arm), np.full(len(error), state)
+            columns = (*names, hazards.times, people, hazards.at_risk, incidence.probability, error, low, high)
             for name, column in zip(_CURVE_COLUMNS, columns, strict=True):
                 parts[name].append(column)
-    followed = {arm: np.sort(compared.days[compared.treated == (arm == "treated")]) for arm in ARMS}
     return Curves(pd.DataFrame({name: np.concatenate(columns) for name, columns in parts.items()}), spec.level, followed)
 
 
@@ -251,6 +241,15 @@ class Incidence:
         inside = hazards.last < count
         own = np.where(inside & self.success, own_success[seen], 0.0) + np.where(inside & hazards.left, own_exit[seen], 0.0)
         return np.asarray(hazards.weight * (own - drift[seen]), dtype=np.float64)
+
+
+def incidences_by_state(compared: Compared, success: Bools, rows: NDArray[np.intp]) -> dict[str, Incidence]:
+    """Give one arm's incidence of success ("any") and, where there are several states, of each; `rows` are its people among the compared."""
+    hazards = Hazards.of(compared.days[rows], compared.exit[rows] >= 0, compared.weight[rows])
+    found = {ANY: Incidence.of(hazards, success[rows])}
+    if len(compared.states) > 1:
+        found |= {state: Incidence.of(hazards, compared.exit[rows] == position) for position, state in enumerate(compared.states)}
+    return found
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evaluation.analysis.curves import ARMS, EffectSpec, Hazards, Incidence
+from evaluation.analysis.curves import ARMS, EffectSpec, Incidence, incidences_by_state
 from evaluation.analysis.estimates import Estimate, Ratio, Unit
 from evaluation.analysis.hazards import LogRank, RiskSets, cox_log_ratio, log_rank
 from evaluation.analysis.outcomes import ANY, Compared, FollowUp, TimeUnit, compared_follow_up
@@ -152,7 +152,7 @@ def effects_within(compared: Compared, success: Bools, inside: Bools, spec: Effe
     """Estimate the effects among the compared people `inside`, shape (u,); horizons beyond their follow-up become notes."""
     notes: list[str] = []
     sides = {arm: np.flatnonzero(inside & (compared.treated == (arm == "treated"))) for arm in ARMS}
-    incidences = {arm: _incidences(compared, success, rows) for arm, rows in sides.items()}
+    incidences = {arm: incidences_by_state(compared, success, rows) for arm, rows in sides.items()}
     reach = min(_seen_until(compared, incidences[arm][ANY], sides[arm]) for arm in ARMS)
     horizons = [horizon for horizon in spec.horizons_days if horizon <= reach]
     notes += [f"share at {horizon:g} days: not observed that long in both arms" for horizon in spec.horizons_days if horizon > reach]
@@ -184,15 +184,6 @@ def effects_within(compared: Compared, success: Bools, inside: Bools, spec: Effe
         observed_days=reach,
         notes=tuple(notes),
     )
-
-
-def _incidences(compared: Compared, success: Bools, rows: NDArray[np.intp]) -> dict[str, Incidence]:
-    """Give the incidence of success ("any") and, where there are several states, of each."""
-    hazards = Hazards.of(compared.days[rows], compared.exit[rows] >= 0, compared.weight[rows])
-    found = {ANY: Incidence.of(hazards, success[rows])}
-    if len(compared.states) > 1:
-        found |= {state: Incidence.of(hazards, compared.exit[rows] == position) for position, state in enumerate(compared.states)}
-    return found
 
 
 def _arm(

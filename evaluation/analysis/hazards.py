@@ -146,16 +146,15 @@ def cox_log_ratio(sets: RiskSets) -> tuple[float, Floats]:
     Efron: with d people leaving on a day, the r-th of them (r = 0 ... d - 1) faces the risk set less r/d of the leavers, and each carries the
     mean weight of the leavers. The influence is the derivative of that score in the person's weight, times the weight, over the information.
     """
-    control_at_risk = np.bincount(sets.last[~sets.treated & (sets.last >= 0)], minlength=len(sets.leavers))[::-1].cumsum()[::-1]
-    treated_at_risk = np.bincount(sets.last[sets.treated & (sets.last >= 0)], minlength=len(sets.leavers))[::-1].cumsum()[::-1]
-    treated_leave = (sets.leaving_treated > 0) & (control_at_risk > 0)
-    control_leave = (sets.leaving > sets.leaving_treated) & (treated_at_risk > 0)
+    days = np.arange(len(sets.leavers))
+    treated_leave = (sets.leaving_treated > 0) & (days <= sets.last[~sets.treated].max(initial=-1))
+    control_leave = (sets.leaving > sets.leaving_treated) & (days <= sets.last[sets.treated].max(initial=-1))
     if not treated_leave.any() or not control_leave.any():
         raise EstimationError(
             "hazard ratio: needs, in either arm, an exit while somebody of the other is at risk; one has none, so the ratio would be 0 or infinite; "
             "compare shares at a horizon instead"
         )
-    day = np.repeat(np.arange(len(sets.leavers)), sets.leavers)
+    day = np.repeat(days, sets.leavers)
     first = np.cumsum(sets.leavers) - sets.leavers
     fraction = (np.arange(len(day)) - first[day]) / sets.leavers[day]
     mean_weight = (sets.leaving / sets.leavers)[day]

@@ -153,7 +153,7 @@ def _durations(column: pd.Series) -> tuple[Floats, list[Problem]]:
         (numbers < 0, "must not be negative", "an exit before the index date is a placebo outcome, not follow-up; check the index date"),
         (numbers == 0, "must be above 0", "someone who left on the index date was not at risk; check the index date, or use half a unit"),
     ]
-    return numbers, [Problem.in_rows(name, rule, broken, remedy) for broken, rule, remedy in rules if broken.any()]
+    return numbers, Problem.broken((name, rule, broken, remedy) for broken, rule, remedy in rules)
 
 
 def _label(value: object) -> str:

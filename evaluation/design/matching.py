@@ -210,7 +210,7 @@ def comparison_from_sets(cohort: Cohort, sets: pd.DataFrame, weights: str | None
     ]
     if given is not None:
         rules.append((str(weights), "must be a number above 0", ~((given > 0) & np.isfinite(given)), "leave out people without weight"))
-    problems = [Problem.in_rows(where, rule, broken, remedy) for where, rule, broken, remedy in rules if broken.any()]
+    problems = Problem.broken(rules)
     if problems:
         raise InputError(problems, "the match cannot be used")
     comparison = _comparison(cohort, row, set_of, given, None, None)

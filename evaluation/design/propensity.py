@@ -196,10 +196,8 @@ def _formula_columns(cohort: Cohort, formula: str) -> tuple[list[str], Floats]:
     if not terms:
         raise InputError([_formula_problem("has no terms", cohort)], "the participation model cannot be built")
     wild = ~np.isfinite(values)
-    if wild.any():
-        problems = [
-            Problem.in_rows(term, "must be finite", broken, "change the term") for term, broken in zip(terms, wild, strict=True) if broken.any()
-        ]
+    problems = Problem.broken((term, "must be finite", broken, "change the term") for term, broken in zip(terms, wild, strict=True))
+    if problems:
         raise InputError(problems, "the participation model cannot be built")
     return terms, values
 

@@ -200,7 +200,7 @@ def _who(design: Design, scene: Scene) -> Section:
         (
             Paragraph(design.plan.wording.background.within(voice.language)),
             Rows(tables.flow_table(design, scene)),
-            Paragraph(kept if lost == 0 else sentence_case(kept)),
+            Paragraph(sentence_case(kept)),
         ),
     )
 
@@ -257,7 +257,7 @@ def _what_happened(study: Study, scene: Scene) -> Section:
             "any",
             unit_days=unit,
             until_days=until,
-            ticks=[0.0, *(horizon / unit for horizon in effects.spec.horizons_days if horizon <= until)],
+            ticks=_ticks(study, until),
             words=_words(scene),
             gate=scene.gate,
             verticals=[days / unit for days in primary],
@@ -280,6 +280,11 @@ def _what_happened(study: Study, scene: Scene) -> Section:
     return Section("results", heading, tuple(blocks), "" if supported else "unsupported")
 
 
+def _ticks(study: Study, until_days: float) -> list[float]:
+    """Give the start and the horizons that are shown, in the study's unit."""
+    return [0.0, *(horizon / study.follow_up.unit.days for horizon in study.effects.spec.horizons_days if horizon <= until_days)]
+
+
 def _warning(study: Study, scene: Scene) -> list[Block]:
     """Say above every result of a design that failed that it does not support them."""
     return [] if study.design.verdict.passed else [Paragraph(scene.voice("unsupported"), "warning")]
@@ -300,7 +305,7 @@ def _states(study: Study, scene: Scene) -> list[Section]:
             [(state, scene.state(state)) for state in states],
             unit_days=unit,
             until_days=until,
-            ticks=[0.0, *(horizon / unit for horizon in effects.spec.horizons_days if horizon <= until)],
+            ticks=_ticks(study, until),
             words=replace(_words(scene), share_axis=voice("states_axis")),  # a state need not be a success
             gate=scene.gate,
         )
