@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files
 from typing import Any, Literal
@@ -23,6 +23,27 @@ from numpy.typing import NDArray
 
 from evaluation.errors import Problem, SchemaError
 
+Kind = Literal["integer", "number", "string", "boolean", "date", "yearmonth"]
+
+
+@dataclass(frozen=True)
+class SpellColumns:
+    """Which columns say from when to when a row holds.
+
+    Attributes
+    ----------
+    start, stop : str
+    includes_stop : bool
+        Whether the row still holds on the day of `stop`.
+    repaired : bool
+        Whether the agency never corrects the table, so that cleaning mends overlaps, negative spells and duplicates instead of refusing them.
+    """
+
+    start: str
+    stop: str
+    includes_stop: bool
+    repaired: bool
+
 
 @dataclass(frozen=True, eq=False)
 class Field:
@@ -31,24 +52,40 @@ class Field:
     Attributes
     ----------
     name : str
-    kind : {"integer", "number", "string", "boolean"}
-    titles : dict of str to str
-        What to call it, by language.
+    kind : {"integer", "number", "string", "boolean", "date", "yearmonth"}
+    titles, descriptions : dict of str to str
+        What to call it and what it holds, by language; descriptions are empty where the title says it all.
     levels : dict of str to dict of str to str
         What to call each value, by value and language; empty where any value may occur.
     required, unique : bool
         Whether every row must have a value, and a value of its own.
     minimum, maximum : float or None
+    pattern : str or None
+        Regular expression the whole value must match.
+    codelist : str or None
+        List in data_schema/codes/ in which the value must stand at its date.
+    role : str
+        What the column is for: person, start, stop, date, month, year, code, key, amount, flag, text and a few of one table each.
+    sensitivity : str
+        none, pseudonymous, origin, health or social (the last three are sensitive personal data or secret by law).
+    source : str
+        Register and variable it comes from; empty where the table says it.
     """
 
     name: str
-    kind: Literal["integer", "number", "string", "boolean"]
+    kind: Kind
     titles: dict[str, str]
     levels: dict[str, dict[str, str]]
     required: bool
     unique: bool
     minimum: float | None
     maximum: float | None
+    descriptions: dict[str, str]
+    pattern: str | None
+    codelist: str | None
+    role: str
+    sensitivity: str
+    source: str
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> Field:
@@ -63,6 +100,12 @@ class Field:
             unique=constraints.get("unique", False),
             minimum=constraints.get("minimum"),
             maximum=constraints.get("maximum"),
+            descriptions=_translations(entry, "description", ""),
+            pattern=constraints.get("pattern"),
+            codelist=entry.get("x-codelist"),
+            role=entry.get("x-role", ""),
+            sensitivity=entry.get("x-sensitivity", ""),
+            source=entry.get("x-source", ""),
         )
 
     def problems(self, column: pd.Series) -> Iterator[Problem]:
@@ -98,24 +141,45 @@ class Schema:
     ----------
     name : str
     fields : tuple of Field
+    titles, descriptions : dict of str to str
+        By language.
+    agency : str
+        Who delivers it; empty for a table that is no register.
+    required : bool
+        Whether an evaluation can be made without it.
+    key : tuple of str
+        Columns that together occur once.
+    spell : SpellColumns or None
+    dated_by : str or None
+        Column whose date decides what a row's codes mean; None where the meanings have not changed or rows have no date.
+    of_persons : bool
+        Whether every `lopnr` must stand in `individ`.
     """
 
     name: str
     fields: tuple[Field, ...]
+    titles: dict[str, str] = field(default_factory=dict)
+    descriptions: dict[str, str] = field(default_factory=dict)
+    agency: str = ""
+    required: bool = False
+    key: tuple[str, ...] = ()
+    spell: SpellColumns | None = None
+    dated_by: str | None = None
+    of_persons: bool = False
 
     @cached_property
     def _by_name(self) -> dict[str, Field]:
-        return {field.name: field for field in self.fields}
+        return {entry.name: entry for entry in self.fields}
 
     def title(self, column: str, language: str) -> str:
         """Give what to call a column; its own name where the schema is silent."""
-        field = self._by_name.get(column)
-        return field.titles[language] if field else column
+        entry = self._by_name.get(column)
+        return entry.titles[language] if entry else column
 
     def level(self, column: str, value: object, language: str) -> str:
         """Give what to call a value of a column; the value itself where the schema is silent."""
-        field = self._by_name.get(column)
-        labels = field.levels.get(_text(value)) if field else None
+        entry = self._by_name.get(column)
+        labels = entry.levels.get(_text(value)) if entry else None
         return labels[language] if labels else _text(value)
 
     def check(self, frame: pd.DataFrame, columns: Sequence[str]) -> None:
@@ -160,7 +224,18 @@ def load_schema(name: str) -> Schema:
         known = ", ".join(sorted(entry.name.removesuffix(".json") for entry in files("data_schema").iterdir() if entry.name.endswith(".json")))
         raise SchemaError([Problem(name, "is not a schema in data_schema/", f"choose among {known}")])
     descriptor = json.loads(file.read_text(encoding="utf-8"))
-    return Schema(name, tuple(Field.from_json(entry) for entry in descriptor["fields"]))
+    return Schema(
+        name,
+        tuple(Field.from_json(entry) for entry in descriptor["fields"]),
+        titles=_translations(descriptor, "title", name),
+        descriptions=_translations(descriptor, "description", ""),
+        agency=descriptor.get("x-agency", ""),
+        required=descriptor.get("x-required", False),
+        key=tuple(descriptor.get("primaryKey", ())),
+        spell=SpellColumns(**descriptor["x-spell"]) if "x-spell" in descriptor else None,
+        dated_by=descriptor.get("x-dated-by"),
+        of_persons="foreignKeys" in descriptor,
+    )
 
 
 def _translations(entry: dict[str, Any], key: str, otherwise: str) -> dict[str, str]:
