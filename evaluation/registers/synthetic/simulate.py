@@ -1,0 +1,229 @@
+"""Which registers would the agencies deliver, had Malmökraften had exactly this effect?
+
+References
+----------
+Morris, White & Crowther (2019), Statistics in Medicine 38, 2074-2102 (simulation studies with a known truth).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from evaluation.errors import InputError, Problem
+from evaluation.registers.synthetic import walk
+from evaluation.registers.synthetic.dirt import soil
+from evaluation.registers.synthetic.margins import compare_margins
+from evaluation.registers.synthetic.people import FIRST_YEAR_OF_INTEREST, People, draw_people
+from evaluation.registers.synthetic.project import SICK_SHARE, add_sick_team, participation
+from evaluation.registers.synthetic.records import Tables, calendar_tables, make_records
+from evaluation.registers.synthetic.spells import make_spells
+from evaluation.registers.synthetic.truth import potential_outcomes, true_effects
+
+NOTE = "syntetisk"
+SURPLUS = 1.4  # people drawn per person wanted, since some leave before 2016
+DECLINED = 0.12  # offered without starting, as a share of those who start; not verified
+RAMP_UP = {"2018-03": 0.4, "2018-04": 0.7, "2020-02": 0.5, "2020-03": 0.5, "2020-04": 0.3, "2020-05": 0.4, "2020-06": 0.6, "2020-07": 0.4}
+PHASES = (("2018-03", "2019-12"), ("2020-02", "2022-06"))
+
+Sorting = Literal["none", "job_ready", "hard_to_place"]
+SORTING: dict[Sorting, float] = {"none": 0.0, "job_ready": 0.7, "hard_to_place": -0.4}  # log odds of a start per standard deviation of readiness
+
+
+class Simulation(BaseModel):
+    """What kind of world is simulated.
+
+    Attributes
+    ----------
+    n_participants, pool : int
+        People who start Malmökraften, the sick-leave team included, and other people who are in JUG some day from 2016 to 2023.
+    seed : int
+    effect : Effect
+    sorting : {"none", "job_ready", "hard_to_place"}
+        Who is more likely to start, by traits the registers show.
+    hidden_bias : float
+        Log odds of a start per standard deviation of what the registers do not show.
+    dirt : float
+        Share of the records that are given each fault of the register, from 0 to 0.2.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_participants: int = Field(4_000, ge=40)
+    pool: int = Field(40_000, ge=400)
+    seed: int = Field(ge=0)
+    effect: walk.Effect = walk.EFFECTS["published"]
+    sorting: Sorting = "hard_to_place"
+    hidden_bias: float = 0.0
+    dirt: float = Field(0.0, ge=0, le=0.2)
+
+
+@dataclass(frozen=True, eq=False)
+class SyntheticRegisters:
+    """Registers of people who do not exist.
+
+    Attributes
+    ----------
+    spec : Simulation
+    tables : dict of str to DataFrame
+        As an agency would deliver them; `read_registers(tables)` is the door.
+    truth : DataFrame
+        True effects on the participants, from `true_effects`.
+    potential : DataFrame
+        What happens to each participant in each world, from `potential_outcomes`.
+    states : DataFrame
+        lopnr, start, stop, state: what the registers should be found to say, one state per person and day, half-open.
+    margins : DataFrame
+        Shares in these registers beside the published ones: fact, published, synthetic, source.
+    planted : dict of str to int
+        How many faults of each kind were planted, by the audit rule that should find them.
+    """
+
+    spec: Simulation
+    tables: Tables
+    truth: pd.DataFrame
+    potential: pd.DataFrame
+    states: pd.DataFrame
+    margins: pd.DataFrame
+    planted: dict[str, int]
+
+
+def simulate_registers(
+    n_participants: int = 4_000,
+    pool: int = 40_000,
+    *,
+    seed: int,
+    effect: walk.Effect | str = "published",
+    sorting: Sorting = "hard_to_place",
+    hidden_bias: float = 0.0,
+    dirt: float = 0.0,
+) -> SyntheticRegisters:
+    """Simulate JUG and Malmökraften in Malmö 2016-2023 and write down what each agency would have registered.
+
+    Parameters
+    ----------
+    n_participants, pool : int
+        People who start (the sick-leave team included), and others who are in JUG some day.
+    seed : int
+        The same seed gives the same registers.
+    effect : Effect or str
+        What a start does, or the name of one of `EFFECTS`: "published", "none", "constant", "larger_outside_europe", "lock_in".
+    sorting : {"none", "job_ready", "hard_to_place"}
+        Who starts, by traits the registers show.
+    hidden_bias : float
+        Log odds of a start per standard deviation of a trait that no register shows; with `effect="none"`, participants are selected but nothing is
+        done.
+    dirt : float
+        Share of records with each fault of domain knowledge: duplicates, negative and overlapping spells, late deregistration, reused codes and more.
+        The truth does not change.
+
+    Returns
+    -------
+    SyntheticRegisters
+
+    Raises
+    ------
+    InputError
+        If the effect is unknown, or the pool too small for so many participants.
+    """
+    if isinstance(effect, str):
+        if effect not in walk.EFFECTS:
+            raise InputError([Problem("effect", f"{effect!r} is not the name of an effect", f"choose among {', '.join(walk.EFFECTS)}")])
+        effect = walk.EFFECTS[effect]
+    spec = Simulation(n_participants=n_participants, pool=pool, seed=seed, effect=effect, sorting=sorting, hidden_bias=hidden_bias, dirt=dirt)
+    # one stream per purpose, so that a change in one leaves the others as they were
+    streams = [np.random.default_rng(stream) for stream in np.random.SeedSequence(seed).spawn(8)]
+    drawing, noising, spelling, recording, projecting, ill, naming, soiling = streams
+
+    sick = round(SICK_SHARE * n_participants)
+    places = monthly_places(n_participants - sick)
+    people, noise, path = _walk_the_pool(spec, places, drawing, noising)
+    ids = np.array([f"L{number:07d}" for number in naming.permutation(len(people) + sick) + 1], dtype=object)
+    spells = make_spells(people, path, spelling)
+    tables = make_records(people, ids[: len(people)], path, spells, recording)
+    tables["projekt_deltagande"] = participation(people, ids[: len(people)], path, projecting)
+    tables, sick_states = add_sick_team(tables, ids[len(people) :], monthly_places(sick), ill)
+    tables |= calendar_tables(NOTE)
+
+    started = np.flatnonzero(~np.isnat(path.start))
+    potential = potential_outcomes(people.take(started), ids[started], _worlds(spec, people, noise, path, places, started))
+    states = spells.states.assign(lopnr=ids[spells.states["person"]])[["lopnr", "start", "stop", "state"]]
+    tables, planted = soil(tables, spec.dirt, soiling)
+    return SyntheticRegisters(
+        spec,
+        tables,
+        true_effects(potential),
+        potential,
+        pd.concat([states, sick_states]).sort_values(["lopnr", "start"], ignore_index=True),
+        compare_margins(tables, potential),
+        planted,
+    )
+
+
+def monthly_places(n: int) -> NDArray[np.int64]:
+    """Spread `n` starts over the months of the two phases, evenly between the phases and with slow beginnings."""
+    months = walk.months_of_the_world()
+    places = np.zeros(len(months), dtype=np.int64)
+    for (first, last), share in zip(PHASES, (n // 2, n - n // 2), strict=True):
+        inside = np.flatnonzero((months >= np.datetime64(first)) & (months <= np.datetime64(last)))
+        weight = np.array([RAMP_UP.get(str(month), 1.0) for month in months[inside]])
+        until = np.round(np.cumsum(weight) / weight.sum() * share).astype(np.int64)
+        places[inside] = np.diff(until, prepend=0)
+    return places
+
+
+def _walk_the_pool(
+    spec: Simulation, places: NDArray[np.int64], drawing: np.random.Generator, noising: np.random.Generator
+) -> tuple[People, walk.Noise, walk.Path]:
+    """Walk more people than are wanted, and keep those who were in JUG while it mattered."""
+    surplus = math.ceil(SURPLUS * (spec.n_participants + spec.pool))
+    people, noise = draw_people(surplus, drawing), walk.draw_noise(surplus, noising)
+    path = walk.walk(people, noise, effect=spec.effect, log_weight=_log_weight(spec, people), places=places, declined=DECLINED)
+    started = ~np.isnat(path.start)
+    if started.sum() < places.sum():
+        reason = f"only {started.sum()} of {places.sum()} could start"
+        raise InputError([Problem("pool", f"is too small for so many participants: {reason}", "ask for a pool at least five times the participants")])
+    stop = np.append(np.where(path.person[1:] == path.person[:-1], path.day[1:], walk.LAST_MONTH + 1), walk.LAST_MONTH + 1)
+    present = np.zeros(surplus, dtype=bool)
+    present[path.person[(path.state == walk.UNEMPLOYED) & (stop > FIRST_YEAR_OF_INTEREST.astype("datetime64[D]"))]] = True
+    others = np.flatnonzero(present & ~started)
+    if len(others) < spec.pool:
+        raise InputError([Problem("pool", "cannot be filled with so few participants and people", "ask for more people")])
+    kept = np.sort(np.concatenate([np.flatnonzero(started), others[: spec.pool]]))
+    place = np.full(surplus, -1, dtype=np.intp)
+    place[kept] = np.arange(len(kept))
+    rows = place[path.person] >= 0
+    path = walk.Path(
+        place[path.person[rows]], path.day[rows], path.state[rows], path.jug[rows], path.start[kept], path.lowest_key, path.offered[kept]
+    )
+    return people.take(kept), noise.take(kept), path
+
+
+def _worlds(
+    spec: Simulation, people: People, noise: walk.Noise, path: walk.Path, places: NDArray[np.int64], started: NDArray[np.intp]
+) -> dict[str, walk.Path]:
+    """Walk the participants again in each world."""
+    some, numbers = people.take(started), noise.take(started)
+    weight = _log_weight(spec, people)[started]
+    own = walk.Path(path.person, path.day, path.state, path.jug, path.start[started], path.lowest_key, path.offered[started])
+
+    def again(world: walk.World) -> walk.Path:
+        return walk.walk(some, numbers, effect=spec.effect, log_weight=weight, places=places, world=world, factual=own)
+
+    place = np.full(len(people), -1, dtype=np.intp)
+    place[started] = np.arange(len(started))
+    rows = place[path.person] >= 0
+    factual = walk.Path(
+        place[path.person[rows]], path.day[rows], path.state[rows], path.jug[rows], path.start[started], path.lowest_key, path.offered[started]
+    )
+    return {"factual": factual, "not_now": again("not_now"), "never": again("never")}
+
+
+def _log_weight(spec: Simulation, people: People) -> NDArray[np.float64]:
+    return SORTING[spec.sorting] * people.readiness + spec.hidden_bias * people.hidden
