@@ -169,12 +169,12 @@ def _duplicated(tables: Tables, share: float, rng: np.random.Generator, planted:
 
 
 FAULTS: dict[str, Callable[[Rows, Rows, pd.Index, np.random.Generator], Soiled]] = {
-    "negative_spell": _negative,
+    "negative": _negative,
     "zero_length": _empty,
     "same_start": _same_start,
     "overlap": _overlap,
     "late_deregistration": _late,
-    "gap_bridged": _gap,
+    "gap": _gap,
     "technical_code": _technical,
     "reused_code": _reused,
 }

@@ -1,0 +1,45 @@
+"""The command line: `malmokraften simulate`, `check`, `schema`, `design`, `report`, `example`, `doctor`.
+
+Libraries are imported inside the commands, here and only here, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from evaluation.cli.machine import doctor, example
+from evaluation.cli.registers import check, schema, simulate
+from evaluation.cli.studies import design, report
+
+app = typer.Typer(
+    name="malmokraften",
+    help="Judge from register data whether a labour-market programme worked: matched comparison, effects over time, by gender and origin.",
+    epilog="Exit codes: 0 done, 2 invalid input, plan or design, 4 strict plan and failed design, 5 environment not fit.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from evaluation import __version__
+
+        typer.echo(f"malmokraften {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False) -> None:
+    pass
+
+
+app.command()(simulate)
+app.command()(check)
+app.add_typer(schema, name="schema")
+app.command()(design)
+app.command()(report)
+app.command()(example)
+app.command()(doctor)
