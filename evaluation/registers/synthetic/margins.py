@@ -45,7 +45,13 @@ def compare_margins(tables: Tables, potential: pd.DataFrame) -> pd.DataFrame:
     rows = [
         ("participants with social assistance at the start", 0.5, 0.5, assisted["lopnr"].nunique() / len(started), "Finsam Malmö 2018: half of them"),
         ("long-term sick participants", 0.075, 0.075, float((started["malgrupp"] == "sjukpenning").mean()), "Finsam Malmö 2018: 300 of 4,000"),
-        ("phase 1.0 in work or regular studies by the end of 2019", 0.215, 0.246, reached("1", END_OF_PHASE_1), "Finsam Malmö 2020: 861, of 4,000 or of 3,500"),
+        (
+            "phase 1.0 in work or regular studies by the end of 2019",
+            0.215,
+            0.246,
+            reached("1", END_OF_PHASE_1),
+            "Finsam Malmö 2020: 861, of 4,000 or of 3,500",
+        ),
         ("phase 2.0 in work or regular studies by November 2022", 0.50, 0.55, reached("2.0", NOVEMBER_2022), "Finsam Malmö 2022: just over half"),
         ("women among participants", None, None, float((persons["kon"] == "2").mean()), "not published"),
         ("participants born abroad", None, None, float((persons["utlsvbakg"] == "11").mean()), "not published"),

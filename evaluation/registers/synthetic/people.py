@@ -100,7 +100,7 @@ def draw_people(n: int, rng: np.random.Generator) -> People:
     traits["sun_niva"] = levels
     traits["district"] = rng.integers(1, DISTRICTS + 1, n)
     traits["disabled"] = rng.random(n) < np.where(abroad, 0.17, 0.33)
-    traits["assisted"] = rng.random(n) < np.where(abroad, 0.53, 0.31)
+    traits["assisted"] = rng.random(n) < np.where(abroad, 0.49, 0.28)
     traits["without_jug"] = rng.random(n) < WITHOUT_JUG
     traits.loc[traits["without_jug"], "assisted"] = True
 

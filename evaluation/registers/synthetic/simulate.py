@@ -33,7 +33,7 @@ RAMP_UP = {"2018-03": 0.4, "2018-04": 0.7, "2020-02": 0.5, "2020-03": 0.5, "2020
 PHASES = (("2018-03", "2019-12"), ("2020-02", "2022-06"))
 
 Sorting = Literal["none", "job_ready", "hard_to_place"]
-SORTING: dict[Sorting, float] = {"none": 0.0, "job_ready": 0.7, "hard_to_place": -0.4}  # log odds of a start per standard deviation of readiness
+SORTING: dict[Sorting, float] = {"none": 0.0, "job_ready": 1.0, "hard_to_place": -0.6}  # log odds of a start per standard deviation of readiness
 
 
 class Simulation(BaseModel):
@@ -186,15 +186,13 @@ def _walk_the_pool(
     people, noise = draw_people(surplus, drawing), walk.draw_noise(surplus, noising)
     path = walk.walk(people, noise, effect=spec.effect, log_weight=_log_weight(spec, people), places=places, declined=DECLINED)
     started = ~np.isnat(path.start)
-    if started.sum() < places.sum():
-        reason = f"only {started.sum()} of {places.sum()} could start"
-        raise InputError([Problem("pool", f"is too small for so many participants: {reason}", "ask for a pool at least five times the participants")])
     stop = np.append(np.where(path.person[1:] == path.person[:-1], path.day[1:], walk.LAST_MONTH + 1), walk.LAST_MONTH + 1)
     present = np.zeros(surplus, dtype=bool)
     present[path.person[(path.state == walk.UNEMPLOYED) & (stop > FIRST_YEAR_OF_INTEREST.astype("datetime64[D]"))]] = True
     others = np.flatnonzero(present & ~started)
-    if len(others) < spec.pool:
-        raise InputError([Problem("pool", "cannot be filled with so few participants and people", "ask for more people")])
+    if started.sum() < places.sum() or len(others) < spec.pool:
+        found = f"{started.sum()} of {places.sum()} could start, {min(len(others), spec.pool)} of {spec.pool} were left to compare with"
+        raise InputError([Problem("participants, pool", f"cannot both be had: {found}", "ask for a larger pool, or fewer participants")])
     kept = np.sort(np.concatenate([np.flatnonzero(started), others[: spec.pool]]))
     place = np.full(surplus, -1, dtype=np.intp)
     place[kept] = np.arange(len(kept))

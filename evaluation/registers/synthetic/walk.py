@@ -299,7 +299,7 @@ def _season(month: np.datetime64) -> NDArray[np.float64]:
     """Give the factor of the calendar on each move: the labour market, terms, and how many subsidised jobs there were money for."""
     years = float(month.astype("datetime64[M]").astype(np.int64) / 12 + 1970)
     calendar = int(month.astype("datetime64[M]").astype(np.int64) % 12) + 1
-    market = np.interp(years, [2016, 2019, 2020.1, 2020.3, 2020.8, 2021.5, 2022.2, 2023.2, 2024], [0.95, 0.95, 0.9, 0.55, 0.7, 1.75, 2.15, 1.5, 1.2])
+    market = np.interp(years, [2016, 2019, 2020.1, 2020.3, 2020.8, 2021.5, 2022.2, 2023.2, 2024], [0.95, 0.95, 0.9, 0.55, 0.7, 1.85, 2.3, 1.6, 1.2])
     supply = np.interp(years, [2015.9, 2017, 2018.9, 2019.2, 2020.5, 2021.3, 2022.5, 2023.5], [0.3, 1.1, 1.2, 0.65, 0.8, 1.8, 1.85, 0.8])
     factors = np.ones(len(MOVES))
     factors[[UNSUBSIDISED - 1, NEW_START - 1]] = market
