@@ -219,13 +219,17 @@ def _states(people: People, segments: pd.DataFrame, registrations: pd.DataFrame,
     tails = tails[tails["start"].notna()]
 
     # where the path says more than the reason for deregistration
-    known = segments[segments["state"].isin((walk.SICK, walk.PARENTAL, walk.PENSION))]
+    known = segments[segments["state"].isin((walk.SICK, walk.PARENTAL))]
     was_in_jug = (segments["jug"].shift() < segments["start"]) & ~people.traits["without_jug"].to_numpy()[segments["person"]]
     known = known[(known["state"] != walk.PARENTAL) | was_in_jug[known.index]]
     known = known.assign(start_of_tail=known["start"], told=np.array(walk.STATES, dtype=object)[known["state"]])
     tails = tails.merge(known[["person", "start_of_tail", "told"]], how="left", left_on=["person", "start"], right_on=["person", "start_of_tail"])
     tails["state"] = tails["told"].fillna(tails["state"])
     spells = pd.concat([shown, tails])[["person", "start", "stop", "state"]]
+
+    retired = segments[segments["state"] == walk.PENSION].assign(state="pension")[["person", "start", "stop", "state"]]
+    until = spells["person"].map(retired.set_index("person")["start"]).fillna(END)
+    spells = pd.concat([spells.assign(stop=spells["stop"].where(spells["stop"] < until, until)), retired])
     return merge_states(spells[spells["start"] < spells["stop"]])
 
 
