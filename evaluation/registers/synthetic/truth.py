@@ -17,8 +17,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from evaluation.registers.contract import load_contract
+from evaluation.registers.origin import DEFINITIONS, NO, YES, classify_origin
 from evaluation.registers.synthetic import walk
-from evaluation.registers.synthetic.people import OUTSIDE_EUROPE, People
+from evaluation.registers.synthetic.people import People
 from evaluation.registers.synthetic.spells import DAY, END
 
 HORIZONS_DAYS = (183, 365, 548, 730, 1096)
@@ -48,7 +50,8 @@ def potential_outcomes(people: People, ids: NDArray[np.object_], worlds: dict[st
     -------
     DataFrame
         lopnr, world, start, days (to the first exit), exit (state), lasting_90, lasting_180, lasting_365 (still in work or studies so long after a
-        success), returned (unemployed again within a year of a success), kon, born_outside_europe, fas, and state_<month> for months 0 to 24.
+        success), returned (unemployed again within a year of a success), kon, fas, the three definitions of origin, and state_<month> for months 0
+        to 24.
     """
     start = worlds["factual"].start
     return pd.concat([_outcomes(people, ids, start, name, path) for name, path in worlds.items()], ignore_index=True)
@@ -71,13 +74,14 @@ def true_effects(potential: pd.DataFrame) -> pd.DataFrame:
     """
     wide = {str(name): part.reset_index(drop=True) for name, part in potential.groupby("world")}
     now = wide["factual"]
-    origin = now["born_outside_europe"].map({True: "outside_europe", False: "europe"})
+    crossed = now["kon"].str.cat(now[DEFINITIONS[0]], sep=" x ")
+    groupings = {"kon": now["kon"], **{name: now[name] for name in DEFINITIONS}, f"kon x {DEFINITIONS[0]}": crossed, "fas": now["fas"]}
     groups = [("", "", np.ones(len(now), dtype=bool))]
-    for by, values in (("kon", now["kon"]), ("origin", origin), ("kon x origin", now["kon"].str.cat(origin, sep=" x ")), ("fas", now["fas"])):
+    for by, values in groupings.items():
         groups += [(by, level, (values == level).to_numpy()) for level in sorted(values.unique())]
     parts = [_effects(wide, members).assign(by=by, level=level) for by, level, members in groups]
     effects = pd.concat(parts, ignore_index=True).assign(effect=lambda frame: frame["started"] - frame["otherwise"])
-    differences = [_difference(effects, by, *levels) for by, levels in (("kon", ("2", "1")), ("origin", ("outside_europe", "europe")))]
+    differences = [_difference(effects, by, *levels) for by, levels in (("kon", ("2", "1")), *((name, (YES, NO)) for name in DEFINITIONS))]
     columns = ["estimand", "what", "horizon_days", "by", "level", "n", "started", "otherwise", "effect"]
     return pd.concat([effects, *differences], ignore_index=True)[columns]
 
@@ -98,11 +102,10 @@ def _outcomes(people: People, ids: NDArray[np.object_], start: NDArray[np.dateti
         frame[f"lasting_{after}"] = success & np.isin(at.state(left + after), walk.SUCCESS)
     frame["returned"] = success & at.unemployed_within(move, left + 365)
     frame["kon"] = people.traits["kon"].to_numpy()
-    frame["born_outside_europe"] = people.traits["fodelselandgrupp"].isin(OUTSIDE_EUROPE).to_numpy()
+    origin = classify_origin(people.traits, load_contract().codes["fodelselandgrupp"])
     frame["fas"] = np.where(start < np.datetime64("2020-01-01"), "1", "2.0")
-    for month, day in enumerate(STATE_DAYS):
-        frame[f"state_{month}"] = names[at.state(start + day)]
-    return frame
+    occupied = {f"state_{month}": names[at.state(start + day)] for month, day in enumerate(STATE_DAYS)}
+    return pd.concat([frame, origin, pd.DataFrame(occupied)], axis=1)
 
 
 class _Lookup:
