@@ -76,23 +76,23 @@ def test_help_answers_at_once_and_names_every_command() -> None:
         start = time.perf_counter()
         shown = subprocess.run([sys.executable, "-m", "evaluation", "--help"], capture_output=True, text=True, check=True).stdout
         seconds.append(time.perf_counter() - start)
-    assert all(name in shown for name in ("report", "design", "example", "doctor", "Exit codes"))
+    assert all(name in shown for name in ("simulate", "check", "schema", "report", "design", "example", "doctor", "Exit codes"))
     assert min(seconds) < HELP_SECONDS
 
 
 def test_the_command_line_loads_no_numbers_and_no_figures() -> None:
     program = "import sys, evaluation.cli; print(*sys.modules)"
     loaded = set(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split())
-    assert loaded & {"pandas", "numpy", "scipy", "matplotlib", "statsmodels", "sklearn", "lifelines", "pydantic", "jinja2"} == set()
+    assert loaded & {"pandas", "numpy", "duckdb", "scipy", "matplotlib", "statsmodels", "sklearn", "lifelines", "pydantic", "jinja2"} == set()
 
 
 def test_the_version_is_the_packages() -> None:
     assert run("--version").stdout == f"malmokraften {__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["report", "design", "example", "doctor"])
+@pytest.mark.parametrize("command", ["simulate", "check", "schema dictionary", "schema templates", "report", "design", "example", "doctor"])
 def test_every_command_explains_itself_with_an_example(command: str) -> None:
-    assert re.search(rf"Example: malmokraften {command}", said(run(command, "--help")))
+    assert re.search(rf"Example: malmokraften {command}", said(run(*command.split(), "--help")))
 
 
 def test_without_a_command_it_helps() -> None:
@@ -282,6 +282,103 @@ def test_on_a_terminal_a_line_moves_and_the_file_is_told_at_the_end(monkeypatch:
     assert capsys.readouterr().out == ""
     step.close()
     assert capsys.readouterr().out == "Report: here\n"
+
+
+# --- registers
+
+SMALL = ("--participants", "40", "--pool", "400", "--quiet")
+
+
+@pytest.fixture(scope="module")
+def registers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Synthetic registers with faults, as files."""
+    folder = tmp_path_factory.mktemp("made") / "registers"
+    assert run("simulate", str(folder), *SMALL, "--dirt", "0.05").exit_code == 0
+    return folder
+
+
+def spoilt(registers: Path, folder: Path, table: str, column: str, value: str) -> Path:
+    """Copy the registers, and write a value into the first row of one column."""
+    shutil.copytree(registers, folder)
+    frame = pd.read_csv(folder / f"{table}.csv", dtype=str)
+    frame.loc[0, column] = value
+    frame.to_csv(folder / f"{table}.csv", index=False)
+    return folder
+
+
+def test_simulate_says_where_the_registers_lie_and_sets_their_shares_beside_the_published(tmp_path: Path) -> None:
+    result = run("simulate", str(tmp_path / "made"), *SMALL[:-1], "--format", "parquet")
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"Synthetic registers: {tmp_path / 'made'}\n")
+    assert "21.5%-24.6%" in said(result)
+    assert len(list((tmp_path / "made").glob("*.parquet"))) == 15
+
+
+def test_simulate_leaves_what_it_did_not_make_alone(tmp_path: Path) -> None:
+    (tmp_path / "individ.csv").write_text("delivered", encoding="utf-8")
+    result = run("simulate", str(tmp_path), *SMALL)
+    assert result.exit_code == INVALID
+    assert "holds something other than synthetic registers" in said(result)
+
+
+def test_a_delivery_that_keeps_the_contract_passes_with_a_page_in_each_language(registers: Path, tmp_path: Path) -> None:
+    result = run("check", str(registers), "--out", str(tmp_path / "check"))
+    assert result.exit_code == 0
+    assert "0 errors" in said(result)
+    for language, other, sentence in (("sv", "en", "Ja. Leveransen följer dataavtalet."), ("en", "sv", "Yes. The delivery keeps the data contract.")):
+        page = (tmp_path / "check" / f"check.{language}.html").read_text(encoding="utf-8")
+        assert sentence in page
+        assert f'href="check.{other}.html"' in page
+        assert "SYNTETISKA DATA" in page or "SYNTHETIC DATA" in page
+
+
+def test_a_delivery_that_breaks_the_contract_stops_with_every_rule_and_a_page(registers: Path, tmp_path: Path) -> None:
+    folder = spoilt(registers, tmp_path / "broken", "sokandekategori", "skat", "999")
+    (folder / "program_beslut.csv").unlink()
+    result = run("check", str(folder), "--out", str(tmp_path / "check"), "--language", "sv")
+    assert result.exit_code == INVALID
+    assert "sokandekategori.skat" in said(result)
+    assert "program_beslut" in said(result)
+    assert "999" not in result.output
+    assert [file.name for file in (tmp_path / "check").iterdir()] == ["check.sv.html"]
+
+
+def test_a_site_file_says_where_the_delivery_is(registers: Path, tmp_path: Path) -> None:
+    (tmp_path / "site.toml").write_text(f'data = "{registers}"\n', encoding="utf-8")
+    assert run("check", "--site", str(tmp_path / "site.toml"), "--out", str(tmp_path / "check"), "--quiet").exit_code == 0
+
+
+def test_without_data_and_site_the_check_says_what_it_needs() -> None:
+    result = run("check")
+    assert result.exit_code == INVALID
+    assert "name the folder, or give a site file" in said(result)
+
+
+@pytest.mark.parametrize(
+    ("table", "column"), [("individ", "kommun"), ("inskrivning", "kontor"), ("manadslon", "arbetsgivare_lopnr"), ("studier", "lopnr")]
+)
+def test_an_identity_number_in_a_delivery_is_told_nowhere(registers: Path, tmp_path: Path, table: str, column: str) -> None:
+    folder = spoilt(registers, tmp_path / "broken", table, column, FAKE_ID)
+    result = run("check", str(folder), "--out", str(tmp_path / "check"))
+    assert result.exit_code == INVALID
+    assert "identity" in said(result)
+    assert FAKE_ID not in result.output
+    assert not [file for file in (tmp_path / "check").iterdir() if FAKE_ID in file.read_text(encoding="utf-8")]
+
+
+def test_the_templates_are_written_once(tmp_path: Path) -> None:
+    assert run("schema", "templates", str(tmp_path / "empty")).exit_code == 0
+    assert (tmp_path / "empty" / "leverans.csv").read_text(encoding="utf-8").startswith("myndighet,datauttag")
+    again = run("schema", "templates", str(tmp_path / "empty"))
+    assert again.exit_code == INVALID
+    assert "a table that is there may be filled in" in said(again)
+
+
+def test_the_dictionary_is_shown_or_written(tmp_path: Path) -> None:
+    committed = (REPORTS.parent / "data_schema" / "README.md").read_text(encoding="utf-8")
+    assert run("schema", "dictionary").stdout == committed
+    assert run("schema", "dictionary", str(tmp_path / "README.md")).exit_code == 0
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == committed
 
 
 # --- nobody is named

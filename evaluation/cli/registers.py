@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evaluation.cli.terminal import INVALID, Choice, exit_codes, steps
+
+PIPED_WIDTH = 140  # no terminal says how wide it is: wide enough for a sentence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,8 +112,9 @@ def check(
             step("Looking at what the tables hold")
             profile = profile_registers(registers)
         step("Writing the page")
+        both = len(language.languages) > 1
         for one in language.languages:
-            page = write_check(out, findings=validation.findings, registers=registers, profile=profile, audit=audit, language=one)
+            page = write_check(out, findings=validation.findings, registers=registers, profile=profile, audit=audit, language=one, linked=both)
             step.done(f"Check: {page}")
     if not quiet:
         _print_findings(validation.findings)
@@ -133,7 +137,7 @@ def dictionary(
 
         text = render_dictionary(load_contract())
         if out is None:
-            typer.echo(text)
+            typer.echo(text, nl=False)
         else:
             out.write_text(text, encoding="utf-8")
             typer.echo(f"Data dictionary: {out}")
@@ -191,11 +195,15 @@ def _print_findings(findings: Findings) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    colours = {"error": "red", "warning": "yellow", "note": "dim"}
-    table = Table("", "where", "rule", "rows", "first rows", "what to do", box=None)
-    for item in findings.items:
-        rows = "" if item.rows is None else f"{item.rows} ({item.share:.1%})" if item.share else str(item.rows)
+    told = [*findings.of("error"), *findings.of("warning")]
+    table = Table("", "where", "rule; what to do", "rows", "share", "first rows", box=None)
+    for item in told:
+        mark = "[red]error[/]" if item.severity == "error" else "[yellow]warning[/]"
+        rows, share = (str(item.rows), f"{item.share or 0:.1%}") if item.rows is not None else ("", "")
         where = f"{item.table}.{item.column}" if item.column else item.table
-        table.add_row(f"[{colours[item.severity]}]{item.severity}[/]", where, item.rule(), rows, ", ".join(map(str, item.first_rows)), item.remedy())
-    if findings.items:
-        Console().print(table)
+        table.add_row(mark, where, f"{item.rule()}; {item.remedy()}", rows, share, ", ".join(map(str, item.first_rows)))
+    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    if told:
+        console.print(table)
+    errors, notes = len(findings.of("error")), len(findings.of("note"))
+    console.print(f"{errors} errors, {len(told) - errors} warnings; {notes} notes on the page")

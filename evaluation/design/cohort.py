@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evaluation.errors import InputError, Problem
+from evaluation.registers.identity import holding_identity_numbers
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -23,7 +24,6 @@ Rows = NDArray[np.intp]
 Hashes = NDArray[np.uint64]
 
 MISSING_LEVEL = "missing"
-_IDENTITY_NUMBER = r"(?<!\d)(?:19|20)?\d{2}[01]\d[0-9]\d[-+]?\d{4}(?!\d)"  # personnummer, and samordningsnummer with 60 added to the day
 _MIXER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads neighbouring values over all 64 bits (Knuth, TAOCP 3, 6.4)
 
 
@@ -259,7 +259,7 @@ def _covariate_problems(column: pd.Series, missing: str) -> list[Problem]:
 def _identity_problems(column: pd.Series) -> list[Problem]:
     if pd.api.types.is_numeric_dtype(column):
         return []
-    secret = column.astype("string").str.contains(_IDENTITY_NUMBER, na=False).to_numpy(dtype=bool)
+    secret = holding_identity_numbers(column)
     rule = "must not hold what looks like a personal identity number"
     return [Problem.in_rows(str(column.name), rule, secret, "deliver pseudonymous data")] if secret.any() else []
 

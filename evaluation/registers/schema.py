@@ -11,19 +11,74 @@ Data Package standard v2 (2024), Table Schema: https://datapackage.org/standard/
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-import numpy as np
+import duckdb
 import pandas as pd
-from numpy.typing import NDArray
 
 from evaluation.errors import Problem, SchemaError
+from evaluation.registers.checks import (
+    ROW,
+    Check,
+    find_repeated,
+    identifier,
+    land_frame,
+    literal,
+    run_checks,
+    stored_types,
+    text,
+    text_sql,
+    trimmed_sql,
+)
+from evaluation.registers.findings import Finding
 
 Kind = Literal["integer", "number", "string", "boolean", "date", "yearmonth"]
+TYPES = {"string": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN", "date": "DATE", "yearmonth": "DATE"}
+ISO_DATE = "%Y-%m-%d"
+_NO_SCHEMAS = {"datapackage", "rules"}  # what else lies in data_schema/: the list of the tables, and the rules
+_WHOLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}  # integers that fit the widest we keep
+
+
+class Notation(NamedTuple):
+    """How a deliverer writes dates and numbers, as strptime writes it and as the decimal sign."""
+
+    date_format: str = ISO_DATE
+    decimal: Literal[".", ","] = "."
+
+
+class Shape(NamedTuple):
+    """What a date or month that cannot be read may look like, and the rule that says what to do about it."""
+
+    key: str
+    name: str
+    pattern: str
+    date_format: str = ""
+
+
+_ISO_DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T]00:00:00([.]0+)?)?"  # databases write a day with its midnight
+_ISO_MONTH = r"[0-9]{4}-[0-9]{2}(-01([ T]00:00:00([.]0+)?)?)?"  # and spreadsheets a month as its first day
+_D, _M, _Y = "(0?[1-9]|[12][0-9]|3[01])", "(0?[1-9]|1[0-2])", "(18|19|20)[0-9]{2}"
+_DATE_SHAPES = (  # no text fits two of them
+    Shape("date_format", "DD/MM/YYYY", f"{_D}/{_M}/{_Y}", "%d/%m/%Y"),
+    Shape("date_format", "MM/DD/YYYY", f"{_M}/(1[3-9]|2[0-9]|3[01])/{_Y}", "%m/%d/%Y"),
+    Shape("date_format", "DD.MM.YYYY", f"{_D}[.]{_M}[.]{_Y}", "%d.%m.%Y"),
+    Shape("date_format", "DD-MM-YYYY", f"{_D}-{_M}-{_Y}", "%d-%m-%Y"),
+    Shape("date_format", "YYYY/MM/DD", f"{_Y}/{_M}/{_D}", "%Y/%m/%d"),
+    Shape("date_format", "YYYY-MM-DD", f"{_Y}-{_M}-{_D}", ISO_DATE),
+    Shape("date_format", "YYYY-MM-DD hh:mm:ss", f"{_Y}-{_M}-{_D} [0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}", "%Y-%m-%d %H:%M:%S"),
+    Shape("date_format", "YYYYMMDD", f"{_Y}[0-9]{{4}}", "%Y%m%d"),
+    Shape("date_format", "YYMMDD", "[0-9]{6}", "%y%m%d"),
+    Shape("date_serial", "Excel", "[2-5][0-9]{4}"),  # days since 1899-12-30: 1954 to 2064
+)
+_MONTH_SHAPES = (
+    Shape("month_format", "YYYYMM", f"{_Y}[0-9]{{2}}"),
+    Shape("month_format", "YYYY-MM-DD", f"{_Y}-{_M}-{_D}"),
+    Shape("month_format", "MM/YYYY", f"{_M}/{_Y}"),
+)
 
 
 @dataclass(frozen=True)
@@ -108,29 +163,107 @@ class Field:
             source=entry.get("x-source", ""),
         )
 
-    def problems(self, column: pd.Series) -> Iterator[Problem]:
-        """Give every rule the column breaks."""
-        absent = column.isna().to_numpy()
-        if self.required and absent.any():
-            yield Problem.in_rows(self.name, "must not be missing", absent, "deliver the missing values")
-        if self.unique:
-            yield from _broken(self.name, "must be unique", column.duplicated().to_numpy() & ~absent, "keep one row of each")
-        if self.kind == "boolean":
-            yield from _broken(
-                self.name, "must be true or false", ~column.isin([True, False]).to_numpy() & ~absent, "correct the values that are neither"
-            )
-        if self.kind in ("integer", "number"):
-            values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-            yield from _broken(self.name, "must be a number", np.isnan(values) & ~absent, "correct the values that are text")
-            if self.kind == "integer":
-                yield from _broken(self.name, "must be a whole number", ~np.isnan(values) & (values != np.round(values)), "correct the decimals")
-            if self.minimum is not None:
-                yield from _broken(self.name, f"must be at least {self.minimum:g}", values < self.minimum, "correct it, or widen the schema")
-            if self.maximum is not None:
-                yield from _broken(self.name, f"must be at most {self.maximum:g}", values > self.maximum, "correct it, or widen the schema")
+    def reading(self, stored: str | None, notation: Notation) -> str:
+        """Give the SQL that reads the column as it was delivered.
+
+        Parameters
+        ----------
+        stored : str or None
+            The database's own type of the delivered column; None where it was not delivered.
+        notation : Notation
+
+        Returns
+        -------
+        str
+            Items of a select clause on a table called `given`: the text as `text_of(name)`, and under the column's own name its value, which is null
+            where the text cannot be read.
+        """
+        if stored is None:
+            return f"cast(null as {TYPES[self.kind]}) as {identifier(self.name)}"
+        written = text_sql(f"given.{identifier(self.name)}", stored)
+        return f"{written} as {text_of(self.name)}, {self._value(stored, notation)} as {identifier(self.name)}"
+
+    def checks(self, stored: str, notation: Notation) -> list[Check]:
+        """Give every rule of the column as a condition on what `reading` selects; that it is unique is not one of them, for it is not a row's own."""
+        value, written = identifier(self.name), text_of(self.name)
+        found = [Check(self.name, "missing", f"{written} is null")] if self.required else []
+        if not self._is_native(stored):
+            found += self._unread(notation)
+        if self.minimum is not None:
+            found.append(Check(self.name, "below", f"{value} < {self.minimum}", {"minimum": f"{self.minimum:g}"}))
+        if self.maximum is not None:
+            found.append(Check(self.name, "above", f"{value} > {self.maximum}", {"maximum": f"{self.maximum:g}"}))
+        if self.pattern is not None:
+            found.append(Check(self.name, "pattern", f"not regexp_full_match({written}, {literal(self.pattern)})", {"pattern": self.pattern}))
         if self.levels:
-            known = column.astype("object").map(_text, na_action="ignore").isin(list(self.levels)).to_numpy()
-            yield from _broken(self.name, f"must be one of {', '.join(self.levels)}", ~known & ~absent, "correct it, or add the level to the schema")
+            level = f"coalesce(cast({value} as varchar), {written})" if self.kind == "integer" else written
+            found.append(Check(self.name, "level", f"{level} not in ({', '.join(map(literal, self.levels))})", {"levels": ", ".join(self.levels)}))
+        return found
+
+    def _value(self, stored: str, notation: Notation) -> str:
+        delivered, written, number = f"given.{identifier(self.name)}", text_of(self.name), _number(text_of(self.name), notation)
+        match self.kind:
+            case "string":
+                return written
+            case "number" if stored == "DOUBLE":
+                return f"case when not isnan({delivered}) then {delivered} end"
+            case _ if self._is_native(stored):
+                return f"try_cast({delivered} as {TYPES[self.kind]})"
+            case "date" if stored.startswith("TIMESTAMP"):
+                return f"case when {delivered} = date_trunc('day', {delivered}) then cast({delivered} as date) end"
+            case "yearmonth":
+                return f"case when regexp_full_match({written}, '{_ISO_MONTH}') then try_cast(left({written}, 7) || '-01' as date) end"
+            case "boolean":
+                return f"case when lower({written}) in ('true', '1') then true when lower({written}) in ('false', '0') then false end"
+            case "integer":
+                return f"case when {number} = trunc({number}) then try_cast({number} as bigint) end"
+            case "number":
+                return number
+            case _ if notation.date_format == ISO_DATE:
+                return f"case when regexp_full_match({written}, '{_ISO_DAY}') then try_cast(left({written}, 10) as date) end"
+            case _:
+                return f"cast(try_strptime({written}, {literal(notation.date_format)}) as date)"
+
+    def _is_native(self, stored: str) -> bool:
+        """Tell whether the database's own type already says that every value is of this kind."""
+        return (stored == TYPES[self.kind] and self.kind != "yearmonth") or (self.kind in ("integer", "number") and stored in _WHOLE)
+
+    def _unread(self, notation: Notation) -> list[Check]:
+        """Give the check that every text could be read; where one could not, what it looks like is told instead."""
+        written = text_of(self.name)
+        broken = f"{identifier(self.name)} is null and {written} is not null"
+
+        def check(key: str, condition: str, **detail: str) -> Check:
+            return Check(self.name, key, f"{broken} and {condition}", detail)
+
+        shapes: tuple[Shape, ...]
+        match self.kind:
+            case "string":
+                return []
+            case "boolean":
+                return [Check(self.name, "not_boolean", broken)]
+            case "integer" | "number":
+                number, comma = _number(written, notation), f"regexp_full_match({written}, '[-+]?[0-9]+,[0-9]+')"
+                looks = [
+                    check("decimal_comma", f"{number} is null and {comma}"),
+                    check("not_number", f"{number} is null and not {comma}"),
+                    check("not_whole", f"{number} is not null"),
+                ]
+                return [Check(self.name, "not_number", broken, instead=tuple(looks))]
+            case "yearmonth":
+                key, shapes, wanted = "not_month", _MONTH_SHAPES, "YYYY-MM"
+            case "date":
+                key, shapes = "not_date", tuple(shape for shape in _DATE_SHAPES if shape.date_format != notation.date_format)
+                wanted = "YYYY-MM-DD" if notation.date_format == ISO_DATE else notation.date_format
+        looks = [
+            check(
+                shape.key, f"regexp_full_match({written}, {literal(shape.pattern)})", format=wanted, looks=shape.name, date_format=shape.date_format
+            )
+            for shape in shapes
+        ]
+        known = "|".join(shape.pattern for shape in shapes)
+        looks.append(check(key, f"not regexp_full_match({written}, {literal(known)})", format=wanted))
+        return [Check(self.name, key, broken, instead=tuple(looks))]
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,8 +312,23 @@ class Schema:
     def level(self, column: str, value: object, language: str) -> str:
         """Give what to call a value of a column; the value itself where the schema is silent."""
         entry = self._by_name.get(column)
-        labels = entry.levels.get(_text(value)) if entry else None
-        return labels[language] if labels else _text(value)
+        labels = entry.levels.get(text(value)) if entry else None
+        return labels[language] if labels else text(value)
+
+    def relation(self, source: str, stored: Mapping[str, str], notation: Notation) -> str:
+        """Give the SQL of a delivered table read by the schema: its rows numbered, its columns as `Field.reading` says, others as their text.
+
+        Parameters
+        ----------
+        source : str
+            Table in the database.
+        stored : dict of str to str
+            The database's own type of each delivered column.
+        notation : Notation
+        """
+        read = [entry.reading(stored.get(entry.name), notation) for entry in self.fields]
+        others = [f"{text_sql(f'given.{identifier(name)}', kind)} as {text_of(name)}" for name, kind in stored.items() if name not in self._by_name]
+        return f"(select {', '.join([f'rowid + 1 as {ROW}', *read, *others])} from {source} given)"
 
     def check(self, frame: pd.DataFrame, columns: Sequence[str]) -> None:
         """Hold the named columns of a table against the schema.
@@ -190,16 +338,38 @@ class Schema:
         SchemaError
             With every problem at once, no value of a person among them.
         """
-        problems = []
-        for name in dict.fromkeys(columns):
+        names = list(dict.fromkeys(columns))
+        broken = self._broken(frame, [name for name in names if name in frame.columns and name in self._by_name])
+        problems: list[Problem] = []
+        for name in names:
             if name not in frame.columns:
                 problems.append(Problem.absent(name, frame.columns))
-            elif name in self._by_name:
-                problems += self._by_name[name].problems(frame[name])
+            problems += [replace(finding.to_problem(), where=name) for finding in broken if finding.column == name]
         if problems:
             raise SchemaError(
                 problems, f"the table is not as data_schema/{self.name}.json says" if self.fields else "the table cannot be used as it is"
             )
+
+    def _broken(self, frame: pd.DataFrame, names: Sequence[str]) -> list[Finding]:
+        if not names:
+            return []
+        held = replace(self, fields=tuple(self._by_name[name] for name in names))
+        with duckdb.connect() as connection:
+            land_frame(connection, "frame", frame.loc[:, ~frame.columns.duplicated()][names])
+            kinds = stored_types(connection, "frame").values()
+            items = ", ".join(
+                f"{trimmed_sql(f'c{place}', kind)} as {identifier(name)}" for place, (name, kind) in enumerate(zip(names, kinds, strict=True))
+            )
+            connection.execute(f"create table delivered as select {items} from frame")
+            stored = stored_types(connection, "delivered")
+            relation = held.relation("delivered", stored, Notation())
+            found = run_checks(
+                connection, relation, self.name, [check for entry in held.fields for check in entry.checks(stored[entry.name], Notation())]
+            )
+            for entry in held.fields:
+                if entry.unique:
+                    found += find_repeated(connection, relation, self.name, "repeated", [entry.name])
+        return found
 
 
 def load_schema(name: str) -> Schema:
@@ -219,11 +389,11 @@ def load_schema(name: str) -> Schema:
     SchemaError
         If there is none of that name.
     """
-    file = files("data_schema").joinpath(f"{name}.json")
-    if not file.is_file():
-        known = ", ".join(sorted(entry.name.removesuffix(".json") for entry in files("data_schema").iterdir() if entry.name.endswith(".json")))
-        raise SchemaError([Problem(name, "is not a schema in data_schema/", f"choose among {known}")])
-    descriptor = json.loads(file.read_text(encoding="utf-8"))
+    files_by_name = {entry.name.removesuffix(".json"): entry for entry in files("data_schema").iterdir() if entry.name.endswith(".json")}
+    known = sorted(files_by_name.keys() - _NO_SCHEMAS)
+    if name not in known:
+        raise SchemaError([Problem(name, "is not a schema in data_schema/", f"choose among {', '.join(known)}")])
+    descriptor = json.loads(files_by_name[name].read_text(encoding="utf-8"))
     return Schema(
         name,
         tuple(Field.from_json(entry) for entry in descriptor["fields"]),
@@ -243,13 +413,13 @@ def _translations(entry: dict[str, Any], key: str, otherwise: str) -> dict[str, 
     return {"sv": swedish, "en": entry.get(f"{key}@en", swedish)}
 
 
-def _broken(name: str, rule: str, rows: NDArray[np.bool_], remedy: str) -> Iterator[Problem]:
-    if rows.any():
-        yield Problem.in_rows(name, rule, rows, remedy)
+def text_of(name: str) -> str:
+    """Give the SQL name of a column's text as delivered, beside its value."""
+    return identifier(f"{name} as delivered")
 
 
-def _text(value: object) -> str:
-    """Write 1.0 and True as a category list does."""
-    if isinstance(value, bool | np.bool_):
-        return str(int(value))
-    return f"{value:g}" if isinstance(value, float | np.floating) else str(value)
+def _number(written: str, notation: Notation) -> str:
+    whole, point = "[0-9]+", "[,]" if notation.decimal == "," else "[.]"
+    pattern = f"[-+]?({whole}({point}[0-9]*)?|{point}{whole})([eE][-+]?{whole})?"
+    plain = f"replace({written}, ',', '.')" if notation.decimal == "," else written
+    return f"case when regexp_full_match({written}, {literal(pattern)}) then try_cast({plain} as double) end"

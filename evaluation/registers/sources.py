@@ -1,17 +1,71 @@
-"""Where tables come from: a file as it was delivered, read without guessing."""
+"""Where do tables come from, read without guessing?
+
+A flat table comes from one file. A delivery comes from a folder, from tables in memory or from a database, and is put into DuckDB as it is: text
+stays text, rows keep their order, and whatever is wrong with a file becomes a finding, so that all problems of all files are told at once. Encoding
+and separator of a text file are found from the file, and told; numbers and dates are never guessed.
+
+References
+----------
+DuckDB, importing CSV and Parquet: https://duckdb.org/docs/stable/data/overview
+SQLAlchemy, database addresses: https://docs.sqlalchemy.org/en/20/core/engines.html
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import contextlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import duckdb
 import pandas as pd
+import sqlalchemy
 
 from evaluation.errors import InputError, Problem
+from evaluation.registers.checks import identifier, land_frame, literal, stored_types, text_sql, trimmed_sql
+from evaluation.registers.contract import Contract, load_contract
+from evaluation.registers.files import CHUNK, KINDS, TEXT, Refused, find_dialect, frames, is_ended, text_frames, unreadable
+from evaluation.registers.findings import Finding, Findings, collect
+from evaluation.registers.identity import looks_like_identity_number
+from evaluation.registers.schema import Schema
+from evaluation.registers.site import Encoding, Separator, Site
+from evaluation.registers.store import open_store
+
+_AS_AGREED = Site()
+_DUCKDB = "duckdb:///"
+_SEPARATOR_NAMES: dict[Separator, str] = {",": "','", ";": "';'", "\t": "TAB", "|": "'|'"}
+_ENCODING_NAMES: dict[Encoding, str] = {"cp1252": "Windows-1252 (Latin-1)", "latin-1": "Latin-1", "utf-16": "UTF-16"}
+_NATIVE: dict[Encoding, str] = {"utf-8": "utf-8", "cp1252": "latin-1", "latin-1": "latin-1"}  # DuckDB refuses what only Windows' encoding has
+_DECIMAL_COMMA = r"[-+]?[0-9]+,[0-9]+"
+_NUMBER = r"[-+]?[0-9]+(?:[.,][0-9]+)?"
+
+
+@dataclass(frozen=True, eq=False)
+class Delivery:
+    """Tables as they were delivered.
+
+    Attributes
+    ----------
+    connection : DuckDBPyConnection
+        Holds each table as `delivered.<name>`: columns and codes renamed as the site says, nothing cast; row n of the file has rowid n - 1.
+    contract : Contract
+    site : Site
+    names : tuple of str
+        The tables that could be read, in the contract's order.
+    findings : Findings
+        What was wrong, or worth a note, when the delivery was opened.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    contract: Contract
+    site: Site
+    names: tuple[str, ...]
+    findings: Findings
 
 
 def read_table(path: str | Path, *, without: Collection[str] = ()) -> pd.DataFrame:
-    """Read a table from a CSV file (UTF-8, commas).
+    """Read a flat table from a file: CSV, Parquet, Excel, SAS, Stata or SPSS.
 
     Parameters
     ----------
@@ -26,23 +80,289 @@ def read_table(path: str | Path, *, without: Collection[str] = ()) -> pd.DataFra
     Raises
     ------
     InputError
-        If the file is absent, empty, of another kind, or not readable as what it claims to be.
+        If the file is absent, empty, of another kind, not readable as what it claims to be, or writes decimals with commas.
     """
     file = Path(path)
-    if file.suffix.lower() != ".csv":
+    if file.suffix.lower() not in KINDS:
         kind = f"is of a kind that is not read here ({file.suffix or 'no ending'})"
-        raise InputError([Problem(str(file), kind, "save it as CSV in UTF-8 with commas, ending in .csv")])
+        raise InputError([Problem(str(file), kind, "save it as CSV in UTF-8 with commas, ending in .csv, or as Parquet or Excel")])
     if not file.exists():
         raise InputError([Problem(str(file), "does not exist", "put the table there, or change data.file in the plan")])
     try:
         # read whole and then cut: told which columns to read, pandas no longer notices rows with too many fields
-        frame = pd.read_csv(file)
-    except pd.errors.EmptyDataError:
-        raise InputError([Problem(str(file), "is empty", "deliver it again")]) from None
-    except (pd.errors.ParserError, UnicodeDecodeError, OSError) as error:
-        # the library's own message may quote a row, so only its kind is told
-        reason = f"cannot be read ({type(error).__name__})"
-        raise InputError([Problem(str(file), reason, "save it as CSV in UTF-8 with commas")]) from None
-    if len(frame.columns) == 1 and ";" in str(frame.columns[0]):
-        raise InputError([Problem(str(file), "is separated by semicolons", "save it as CSV in UTF-8 with commas, and points in decimals")])
+        frame = _read_flat(file)
+    except Refused as refused:
+        raise InputError([refused.in_table(str(file)).to_problem()]) from None
+    except Exception as error:  # on foreign bytes a reader may raise anything
+        raise InputError([unreadable(error).in_table(str(file)).to_problem()]) from None
     return frame.drop(columns=list(without), errors="ignore")
+
+
+def open_delivery(
+    source: str | Path | Mapping[str, str | Path | pd.DataFrame], site: Site = _AS_AGREED, contract: Contract | None = None
+) -> Delivery:
+    """Put a delivery into a database as it is, and tell what is wrong with its files.
+
+    Parameters
+    ----------
+    source : str, Path or mapping
+        A folder with one file per table, named after it; or table = file or data frame; or the address of a database (`duckdb:///file`, or any that
+        SQLAlchemy takes) with one table of each name.
+    site : Site
+    contract : Contract, optional
+        Left out, the committed one, with the site's code lists.
+
+    Returns
+    -------
+    Delivery
+
+    Raises
+    ------
+    InputError
+        If there is no such folder or database, or nothing in it is a table of the contract. What is wrong with single files is not raised.
+    """
+    contract = contract or load_contract(site.codes_folder)
+    site.hold_against(contract)
+    connection = open_store(memory_mb=site.memory_mb, threads=site.threads, temp_folder=site.temp_folder)
+    connection.execute("create schema delivered")
+    names = []
+    with contextlib.ExitStack() as stack:
+        readers, found = _readers(source, site, contract, connection, stack)
+        if not readers and all(finding.severity == "note" for finding in found):
+            raise InputError([Problem("the delivery", "holds no table of the contract", f"deliver {', '.join(contract.tables)}, each as a file")])
+        for name, schema in contract.tables.items():
+            if name in readers:
+                landing = _Landing(connection, schema, site)
+                try:
+                    found += readers[name](landing)
+                    names.append(name)
+                except Exception as error:  # on foreign bytes a reader may raise anything, and one bad file must not hide the next
+                    found.append((error if isinstance(error, Refused) else unreadable(error)).in_table(name))
+                    landing.clear()
+            elif not any(finding.table == name for finding in found):
+                found.append(Finding(name, "", "table_missing" if schema.required else "table_absent"))
+    return Delivery(connection, contract, site, tuple(names), collect(found, contract.tables))
+
+
+@dataclass(frozen=True, eq=False)
+class _Landing:
+    """Where one table is put, and what its columns and codes are called there."""
+
+    connection: duckdb.DuckDBPyConnection
+    schema: Schema
+    site: Site
+
+    def names(self, header: Iterable[object]) -> tuple[list[str | None], list[Finding]]:
+        """Give our name of each delivered column, None for a second of the same name."""
+        ours = {entry.name.casefold(): entry.name for entry in self.schema.fields}
+        ours |= {theirs.casefold(): name for theirs, name in self.site.columns.get(self.schema.name, {}).items()}
+        names: list[str | None] = []
+        found = []
+        taken: set[str] = set()
+        for position, theirs in enumerate(header, start=1):
+            plain = str(theirs).strip()
+            name = ours.get(plain.casefold(), plain) or f"column {position}"
+            if name in ours.values() and name in taken:
+                found.append(Finding(self.schema.name, name, "column_twice"))
+                names.append(None)
+                continue
+            names.append(name if name.casefold() not in taken else f"{name} ({position})")  # the database tells no capitals
+            taken.add(name.casefold())
+        return names, found
+
+    def put(self, relation: str, names: Sequence[str | None]) -> None:
+        """Add the rows of a relation, its columns in the order of `names`."""
+        target = f"delivered.{identifier(self.schema.name)}"
+        columns = zip(names, stored_types(self.connection, relation).items(), strict=True)
+        items = ", ".join(f"{self._coded(name, *column)} as {identifier(name)}" for name, column in columns if name is not None)
+        there = self.connection.execute("select 1 from duckdb_tables() where schema_name = 'delivered' and table_name = ?", [self.schema.name])
+        self.connection.execute(f"{f'insert into {target}' if there.fetchall() else f'create table {target} as'} select {items} from {relation}")
+
+    def clear(self) -> None:
+        """Take away what was put before a reader failed."""
+        self.connection.execute(f"drop table if exists delivered.{identifier(self.schema.name)}")
+
+    def _coded(self, name: str, column: str, stored: str) -> str:
+        codes = self.site.codes.get(f"{self.schema.name}.{name}")
+        plain = trimmed_sql(identifier(column), stored)
+        if not codes:
+            return plain
+        written = text_sql(plain, stored if plain == identifier(column) else "VARCHAR")
+        return f"case {written} {' '.join(f'when {literal(theirs)} then {literal(ours)}' for theirs, ours in codes.items())} else {written} end"
+
+
+_Reader = Callable[[_Landing], list[Finding]]
+
+
+def _readers(
+    source: str | Path | Mapping[str, str | Path | pd.DataFrame],
+    site: Site,
+    contract: Contract,
+    connection: duckdb.DuckDBPyConnection,
+    stack: contextlib.ExitStack,
+) -> tuple[dict[str, _Reader], list[Finding]]:
+    """Find out how each table is to be read."""
+    if isinstance(source, Mapping):
+        remedy = f"choose among {', '.join(contract.tables)}"
+        unknown = [Problem(name, "is not a table of the contract", remedy) for name in source if name not in contract.tables]
+        if unknown:
+            raise InputError(unknown)
+        return {name: _reader(one) for name, one in source.items()}, []
+    wanted = {name: site.tables.get(name, name) for name in contract.tables}
+    if isinstance(source, str) and source.startswith(_DUCKDB):
+        return _duckdb_readers(Path(source.removeprefix(_DUCKDB)), wanted, connection, stack), []
+    if isinstance(source, str) and "://" in source:
+        return _database_readers(source, wanted, stack), []
+    return _folder_readers(Path(source), site, contract)
+
+
+def _reader(one: str | Path | pd.DataFrame) -> _Reader:
+    return partial(_land_memory, frame=one) if isinstance(one, pd.DataFrame) else partial(_land_file, file=Path(one))
+
+
+def _folder_readers(folder: Path, site: Site, contract: Contract) -> tuple[dict[str, _Reader], list[Finding]]:
+    if not folder.is_dir():
+        raise InputError([Problem(str(folder), "is not a folder", "give the folder that holds the delivery, or the address of a database")])
+    given = {name: folder / file for name, file in site.tables.items()}
+    found = [Finding(name, "", "file_missing", {"file": site.tables[name]}) for name, file in given.items() if not file.is_file()]
+    files = {name: [file] for name, file in given.items() if file.is_file()}
+    for file in sorted(folder.iterdir()):
+        if file.name.startswith(".") or not file.is_file() or file in given.values():
+            continue
+        table = file.stem.casefold()
+        if file.suffix.lower() in KINDS and table in contract.tables and table not in given:
+            files.setdefault(table, []).append(file)
+        elif looks_like_identity_number(file.name):
+            found.append(Finding(f"*{file.suffix}", "", "file_named_by_identity"))
+        else:
+            found.append(Finding(file.name, "", "file_unknown"))
+    found += [Finding(name, "", "file_twice") for name, several in files.items() if len(several) > 1]
+    return {name: _reader(one[0]) for name, one in files.items() if len(one) == 1}, found
+
+
+def _duckdb_readers(file: Path, wanted: Mapping[str, str], connection: duckdb.DuckDBPyConnection, stack: contextlib.ExitStack) -> dict[str, _Reader]:
+    try:
+        if not file.is_file():
+            raise FileNotFoundError
+        connection.execute(f"attach {literal(str(file))} as source (read_only)")
+    except (duckdb.Error, OSError) as error:
+        raise _no_database(error) from None
+    stack.callback(connection.execute, "detach source")
+    rows = connection.execute("select table_schema, table_name from information_schema.tables where table_catalog = 'source'").fetchall()
+    there = {name: f"source.{identifier(schema)}.{identifier(name)}" for schema, name in rows if schema == "main"}
+    there |= {f"{schema}.{name}": f"source.{identifier(schema)}.{identifier(name)}" for schema, name in rows}
+    return {name: partial(_land_relation, relation=there[theirs]) for name, theirs in wanted.items() if theirs in there}
+
+
+def _database_readers(address: str, wanted: Mapping[str, str], stack: contextlib.ExitStack) -> dict[str, _Reader]:
+    try:
+        url = sqlalchemy.make_url(address)
+        if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+            raise FileNotFoundError  # SQLite would make an empty database there
+        engine = sqlalchemy.create_engine(url)
+        stack.callback(engine.dispose)
+        database = stack.enter_context(engine.connect())
+        known = sqlalchemy.inspect(database)
+        there = {name: theirs.rpartition(".")[::2] for name, theirs in wanted.items()}
+        there = {name: (schema, table) for name, (schema, table) in there.items() if known.has_table(table, schema=schema or None)}
+    except Exception as error:  # a driver may raise anything, and quote the address with its password
+        raise _no_database(error) from None
+    return {name: partial(_land_query, database=database, schema=schema or None, table=table) for name, (schema, table) in there.items()}
+
+
+def _no_database(error: Exception) -> InputError:
+    return InputError([Problem("the database", f"cannot be opened ({type(error).__name__})", "check its address, its driver and who may read it")])
+
+
+def _land_file(landing: _Landing, file: Path) -> list[Finding]:
+    kind = file.suffix.lower()
+    if not file.is_file():
+        raise Refused("file_missing", {"file": file.name})
+    if kind in TEXT:
+        return _land_text(landing, file)
+    if kind == ".parquet":
+        return _land_relation(landing, f"read_parquet({literal(str(file))}, binary_as_string = true, hive_partitioning = false)")
+    if kind not in KINDS:
+        raise Refused("file_unreadable", {"reason": kind or "-"})
+    return _land_frames(landing, frames(file, landing.schema.name))
+
+
+def _land_text(landing: _Landing, file: Path) -> list[Finding]:
+    site, table = landing.site, landing.schema.name
+    dialect = find_dialect(file, site.encoding, site.separator)
+    names, found = landing.names(dialect.header)
+    if dialect.encoding != (site.encoding or "utf-8"):
+        found.append(Finding(table, "", "encoding", {"encoding": _ENCODING_NAMES[dialect.encoding]}))
+    if dialect.separator != (site.separator or ","):
+        found.append(Finding(table, "", "separator", {"separator": _SEPARATOR_NAMES[dialect.separator]}))
+    if not is_ended(file):
+        found.append(Finding(table, "", "file_unended"))
+    columns = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(len(names)))
+    relation = f"""read_csv({literal(str(file))}, auto_detect = false, header = true, columns = {{{columns}}}, delim = {literal(dialect.separator)},
+        quote = '"', escape = '"', encoding = '{_NATIVE.get(dialect.encoding)}', strict_mode = true, null_padding = false)"""
+    if dialect.encoding in _NATIVE:
+        with contextlib.suppress(duckdb.Error):
+            landing.put(relation, names)
+            return found
+    # slower, but it reads every encoding, and knows the number of each row that is wrong
+    _land_frames(landing, text_frames(file, dialect), names)
+    return found
+
+
+def _land_relation(landing: _Landing, relation: str) -> list[Finding]:
+    names, found = landing.names(stored_types(landing.connection, relation))
+    landing.put(relation, names)
+    return found
+
+
+def _land_memory(landing: _Landing, frame: pd.DataFrame) -> list[Finding]:
+    names, found = landing.names(frame.columns)
+    land_frame(landing.connection, "given", frame)
+    landing.put("given", names)
+    landing.connection.unregister("given")
+    return found
+
+
+def _land_query(landing: _Landing, database: sqlalchemy.Connection, schema: str | None, table: str) -> list[Finding]:
+    query = sqlalchemy.select(sqlalchemy.text("*")).select_from(sqlalchemy.table(table, schema=schema))
+
+    def parts() -> Iterator[pd.DataFrame]:
+        with database.execution_options(yield_per=CHUNK).execute(query) as result:
+            header = list(result.keys())
+            yield pd.DataFrame(columns=header, dtype=object)
+            for rows in result.partitions():
+                yield pd.DataFrame([tuple(row) for row in rows], columns=header)
+
+    return _land_frames(landing, parts())
+
+
+def _land_frames(landing: _Landing, parts: Iterable[pd.DataFrame], names: Sequence[str | None] | None = None) -> list[Finding]:
+    """Put data frames one after the other, all as text: the type a column happens to have may differ between parts."""
+    found: list[Finding] = []
+    for part in parts:
+        if names is None:
+            names, found = landing.names(part.columns)
+        land_frame(landing.connection, "part", part)
+        written = ", ".join(f"{text_sql(column, stored)} as {column}" for column, stored in stored_types(landing.connection, "part").items())
+        landing.put(f"(select {written} from part)", names)
+        landing.connection.unregister("part")
+    return found
+
+
+def _read_flat(file: Path) -> pd.DataFrame:
+    kind = file.suffix.lower()
+    if kind == ".parquet":
+        with duckdb.connect() as connection:
+            return connection.execute("from read_parquet(?)", [str(file)]).df()
+    if kind not in TEXT:
+        parts = list(frames(file, file.stem))
+        return pd.concat(parts[1:] or parts, ignore_index=True)
+    encoding, separator, _ = find_dialect(file)
+    frame = pd.read_csv(file, sep=separator, encoding=encoding)
+    if separator != ",":
+        for name in frame.select_dtypes("object"):
+            comma = frame[name].astype("string").str.fullmatch(_DECIMAL_COMMA).fillna(False).to_numpy(dtype=bool)
+            numbers = frame[name].dropna().astype("string").str.fullmatch(_NUMBER)
+            if comma.any() and numbers.all():
+                raise Refused("decimal_comma", column=str(name), rows=(comma.nonzero()[0] + 1).tolist(), of=len(frame))
+    return frame

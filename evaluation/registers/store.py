@@ -18,8 +18,7 @@ import duckdb
 import pandas as pd
 
 from evaluation.registers.contract import Contract
-
-TYPES = {"string": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN", "date": "DATE", "yearmonth": "DATE"}
+from evaluation.registers.schema import TYPES as TYPES
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +79,7 @@ def open_store(*, memory_mb: int | None = None, threads: int | None = None, temp
     settings: dict[str, str | bool | int | float | list[str]] = {
         "temp_directory": str(temp_folder or tempfile.gettempdir()),
         "preserve_insertion_order": True,
+        "autoinstall_known_extensions": False,  # nothing is fetched where the data are secret
     }
     if memory_mb:
         settings["memory_limit"] = f"{memory_mb}MB"
@@ -90,5 +90,6 @@ def open_store(*, memory_mb: int | None = None, threads: int | None = None, temp
 
 def scalar(connection: duckdb.DuckDBPyConnection, query: str) -> object:
     """Give the one value a query returns."""
-    row = connection.execute(query).fetchone()
-    return row[0] if row else None
+    # fetched to the end: a result that is left half read keeps the connection from other work
+    rows = connection.execute(query).fetchall()
+    return rows[0][0] if rows else None

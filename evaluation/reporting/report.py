@@ -10,7 +10,7 @@ import jinja2
 
 from evaluation.plan import Language
 from evaluation.reporting.disclosure import Gate
-from evaluation.reporting.sections import compose_page
+from evaluation.reporting.sections import Page, compose_page
 from evaluation.reporting.tables import Scene
 from evaluation.reporting.wording import Voice
 from evaluation.study import Design, Study
@@ -33,28 +33,50 @@ def write_report(study: Study | Design, folder: str | Path, *, language: Languag
     Path
         The written file, `report.<language>.html` or `design.<language>.html`. An older one is replaced only once the new one is whole.
     """
-    target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
-    file = target / f"{'report' if isinstance(study, Study) else 'design'}.{language}.html"
-    text = render_report(study, language=language, linked=linked)
-    handle, beside = tempfile.mkstemp(dir=target, prefix=f".{file.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        Path(beside).chmod(0o644)
-        Path(beside).replace(file)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
-    return file
+    name = f"{'report' if isinstance(study, Study) else 'design'}.{language}.html"
+    return write_page(folder, name, render_report(study, language=language, linked=linked))
 
 
 def render_report(study: Study | Design, *, language: Language = "sv", linked: bool = False) -> str:
     """Give the report as HTML; parameters as `write_report`."""
     design = study.design if isinstance(study, Study) else study
     scene = Scene(design.plan, Voice(language, design.plan.unit), design.schema, Gate(design.plan.disclosure.threshold))
+    return render_page("report.html.j2", compose_page(study, scene, linked=linked))
+
+
+def render_page(template: str, page: Page) -> str:
+    """Set a page on one of the templates, with the style they share."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("evaluation.reporting"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     style = environment.loader.get_source(environment, "report.css")[0] if environment.loader else ""
-    return environment.get_template("report.html.j2").render(page=compose_page(study, scene, linked=linked), style=style) + "\n"
+    return environment.get_template(template).render(page=page, style=style) + "\n"
+
+
+def write_page(folder: str | Path, name: str, text: str) -> Path:
+    """Write a page whole or not at all: an older one is replaced only once the new one is whole.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Made if absent.
+    name : str
+    text : str
+
+    Returns
+    -------
+    Path
+        The written file.
+    """
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    handle, beside = tempfile.mkstemp(dir=target, prefix=f".{name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        Path(beside).chmod(0o644)
+        Path(beside).replace(target / name)
+    except BaseException:
+        Path(beside).unlink(missing_ok=True)
+        raise
+    return target / name

@@ -1,0 +1,157 @@
+"""Do the records of a delivery agree with the code lists, with each other and with the calendar?
+
+References
+----------
+Statistics Sweden (2017), LISA, appendix 2: the employment service never corrects its records, so that periods overlap or end before they begin.
+Malmökraften's own plans: the project began in March 2018, with people registered with the employment service or on sickness benefit.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Iterator, Mapping
+
+import duckdb
+
+from evaluation.registers.checks import ROW, Check, find_repeated, identifier, run_checks
+from evaluation.registers.contract import Contract
+from evaluation.registers.findings import Finding
+from evaluation.registers.schema import Schema
+
+PROJECT_BEGAN = dt.date(2018, 3, 1)  # nobody can have started before the project did
+MUNICIPALITY = "1280"  # Malmö
+LATE_DEREGISTRATION_DAYS = 60  # the agency ends a dead person's spells when it hears of the death, which has taken up to two months
+_NOT_REGISTERED = "sjukskriven"  # class of the target groups that come from sickness benefit, without a registration
+_PARALLEL = {  # spells of different kinds may rightly run side by side here; in any other table a person has one at a time
+    "program_beslut": ("programkod",),
+    "stod_beslut": ("stodtyp",),
+    "ersattning_fk": ("formanskod",),
+    "studier": ("skolform",),
+}
+
+
+def find_in_records(connection: duckdb.DuckDBPyConnection, contract: Contract, delivered: Collection[str]) -> Iterator[Finding]:
+    """Hold the records of every delivered table to each other.
+
+    Parameters
+    ----------
+    connection : DuckDBPyConnection
+        Holds `register.<name>` and `codes.<name>`, as `Registers` says.
+    contract : Contract
+    delivered : collection of str
+        A table that is not among them is no ground for calling a record wrong.
+
+    Yields
+    ------
+    Finding
+    """
+    connection.execute(
+        "create or replace temp table persons as select lopnr, min(dod_datum) as died from register.individ where lopnr is not null group by lopnr"
+    )
+    extractions = "select myndighet, max(datauttag) from register.leverans where datauttag is not null group by myndighet"
+    extracted = dict(connection.execute(extractions).fetchall())
+    for name in delivered:
+        schema = contract.tables[name]
+        relation = _relation(schema)
+        checks = [
+            *_code_checks(schema),
+            *(_person_checks(schema) if "individ" in delivered else ()),
+            *_spell_checks(schema),
+            *_calendar_checks(schema, extracted),
+            *_own_checks(schema, delivered),
+        ]
+        yield from run_checks(connection, relation, name, checks)
+        every = [entry.name for entry in schema.fields] if schema.spell and schema.spell.repaired else []
+        yield from find_repeated(connection, relation, name, "key_repeated", schema.key, every)
+        for entry in schema.fields:
+            if entry.unique and schema.key != (entry.name,):
+                yield from find_repeated(connection, relation, name, "repeated", [entry.name])
+
+
+def _relation(schema: Schema) -> str:
+    """Give the SQL of a table as `record`, with the person's death, and when the person's earlier spells of the same kind have all ended."""
+    items = [f"one.rowid + 1 as {ROW}", "one.*"]
+    persons = ""
+    if schema.of_persons:
+        items += ["persons.died", "persons.lopnr is not null as known"]
+        persons = "left join persons on persons.lopnr = one.lopnr"
+    elif schema.name == "individ":
+        items += ["one.dod_datum as died", "true as known"]
+    if schema.spell:
+        kind = ", ".join(f"one.{identifier(name)}" for name in ("lopnr", *_PARALLEL.get(schema.name, ())))
+        start, stop = f"one.{identifier(schema.spell.start)}", f"one.{identifier(schema.spell.stop)}"
+        ended = f"coalesce({stop} + {int(schema.spell.includes_stop)}, date '9999-12-31')"
+        items.append(
+            f"max({ended}) over (partition by {kind} order by {start}, one.rowid rows between unbounded preceding and 1 preceding) as free_from"
+        )
+    return f"(select {', '.join(items)} from register.{identifier(schema.name)} one {persons}) record"
+
+
+def _of(name: str) -> str:
+    return f"record.{identifier(name)}"
+
+
+def _code_checks(schema: Schema) -> Iterator[Check]:
+    for entry in schema.fields:
+        if entry.codelist:
+            code, codes = _of(entry.name), f"codes.{identifier(entry.codelist)}"
+            yield Check(entry.name, "code_unknown", f"{code} not in (select kod from {codes})", {"codelist": entry.codelist})
+            if schema.dated_by:
+                day = _of(schema.dated_by)
+                meant = f"select 1 from {codes} meaning where meaning.kod = {code} and {day} between meaning.giltig_fran and meaning.giltig_till"
+                broken = f"{day} is not null and {code} in (select kod from {codes}) and not exists ({meant})"
+                yield Check(entry.name, "code_not_valid", broken, {"codelist": entry.codelist, "dated_by": schema.dated_by})
+
+
+def _person_checks(schema: Schema) -> Iterator[Check]:
+    if schema.of_persons:
+        yield Check("lopnr", "person_unknown", f"{_of('lopnr')} is not null and not record.known")
+    if schema.of_persons or schema.name == "individ":
+        for entry in schema.fields:
+            # months are left out: pay and benefits are paid in arrears
+            if entry.kind == "date" and entry.role != "death":
+                late = LATE_DEREGISTRATION_DAYS if entry.role == "stop" else 0
+                yield Check(entry.name, "after_death", f"{_of(entry.name)} > record.died + {late}")
+
+
+def _spell_checks(schema: Schema) -> Iterator[Check]:
+    if schema.spell:
+        start, stop, detail = _of(schema.spell.start), _of(schema.spell.stop), {"start": schema.spell.start}
+        yield Check(schema.spell.stop, "negative_spell" if schema.spell.repaired else "start_after_stop", f"{stop} < {start}", detail)
+        if not schema.spell.includes_stop:
+            yield Check(schema.spell.stop, "same_day", f"{stop} = {start}", detail)
+        yield Check(schema.spell.start, "overlap", f"{start} < record.free_from")
+
+
+def _calendar_checks(schema: Schema, extracted: Mapping[str, dt.date]) -> Iterator[Check]:
+    day = extracted.get(schema.agency) or max(extracted.values(), default=None)
+    if day is None or schema.name == "leverans":
+        return
+    for entry in schema.fields:
+        # a decision has its last day when it is made, but an event is recorded after it has happened
+        decided = schema.spell is not None and schema.spell.includes_stop and entry.role == "stop"
+        if entry.kind in ("date", "yearmonth") and not decided:
+            yield Check(entry.name, "after_extraction", f"{_of(entry.name)} > date '{day}'", {"extracted": day.isoformat()})
+
+
+def _own_checks(schema: Schema, delivered: Collection[str]) -> Iterator[Check]:
+    match schema.name:
+        case "leverans":
+            yield Check("komplett_t_o_m", "incomplete", "last_day(record.komplett_t_o_m) > record.datauttag")
+        case "individ":
+            yield Check("skyddad", "protected", "record.skyddad")
+            yield Check("kommun", "other_municipality", f"record.kommun <> '{MUNICIPALITY}'", {"municipality": MUNICIPALITY})
+            for origin in ("fodelselandgrupp", "utlsvbakg"):
+                yield Check(origin, "origin_missing", f"{_of(origin)} is null")
+        case "arsinkomst":
+            yield Check("sun_niva", "education_missing", "record.sun_niva is null")
+        case "projekt_deltagande":
+            yield Check("start_datum", "before_project", f"record.start_datum < date '{PROJECT_BEGAN}'", {"began": PROJECT_BEGAN.isoformat()})
+            yield Check("start_datum", "start_before_offer", "record.start_datum < record.erbjuden_datum")
+            if "inskrivning" in delivered:
+                # a first day that is missing or cannot be read is told as such, and no ground for calling the participant unregistered
+                since, until = "coalesce(held.inskriven_datum, date '0001-01-01')", "coalesce(held.avaktualiserad_datum, date '9999-12-31')"
+                within = f"held.lopnr = record.lopnr and record.start_datum between {since} and {until}"
+                elsewhere = f"record.malgrupp in (select kod from codes.malgrupp where klass = '{_NOT_REGISTERED}')"
+                broken = f"record.start_datum is not null and not {elsewhere} and not exists (select 1 from register.inskrivning held where {within})"
+                yield Check("start_datum", "unregistered", broken)
