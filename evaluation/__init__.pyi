@@ -1,5 +1,15 @@
 from .registers.sources import read_table as read_table
 from .registers.schema import Schema as Schema, load_schema as load_schema
+from .registers.contract import Contract as Contract, load_contract as load_contract
+from .registers.site import Site as Site, load_site as load_site
+from .registers.store import Registers as Registers
+from .registers.validation import read_registers as read_registers
+from .registers.cleaning import CleaningSpec as CleaningSpec, CleanRegisters as CleanRegisters, clean_registers as clean_registers
+from .registers.states import States as States, observe_states as observe_states
+from .registers.history import LookBackSpec as LookBackSpec, look_back as look_back
+from .registers.origin import classify_origin as classify_origin
+from .registers.synthetic.simulate import SyntheticRegisters as SyntheticRegisters, simulate_registers as simulate_registers
+from .registers.synthetic.writing import write_registers as write_registers
 from .design.cohort import Cohort as Cohort, cohort_from_table as cohort_from_table
 from .design.propensity import (
     PropensityScores as PropensityScores,

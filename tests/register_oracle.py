@@ -146,7 +146,7 @@ def _tell(audit: Counter | None, *what: str) -> None:
         audit[what] += 1
 
 
-def _spells(name: str, rows: list[dict], code: str, audit: Counter | None) -> list[dict]:
+def _spells(name: str, rows: list[dict], code: str) -> list[dict]:
     """Give rows as half-open spells with their class."""
     table = CONTRACT.tables[name]
     assert table.spell is not None
@@ -192,7 +192,7 @@ def clean_person(person: dict[str, list[dict]], until: int, gap_days: int, audit
     """Mend a person's spells; `until` is the first day that is not observed."""
     seen = known(person, until, audit)
     code = dict(zip(NAMES, ("avaktualiseringsorsak", "skat", "programkod", "stodtyp", "skolform", "formanskod"), strict=True))
-    spells = {name: _spells(name, seen[name], code[name], audit) for name in NAMES}
+    spells = {name: _spells(name, seen[name], code[name]) for name in NAMES}
     registrations, entered = _in_order("inskrivning", spells["inskrivning"], audit)
     categories, _ = _in_order("sokandekategori", spells["sokandekategori"], audit)
     for spell in [*registrations, *categories]:

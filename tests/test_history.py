@@ -21,10 +21,10 @@ SECRET = "19800101-1234"  # looks like a person's identity number; no message ma
 
 TABLES = {
     "individ": """
-        lopnr  fodelsear invandringsar
-        steady 1980      2000
-        broken 1980      -
-        newly  1990      2019
+        lopnr  fodelsear invandringsar utvandring_datum
+        steady 1980      2000          -
+        broken 1980      -             -
+        newly  1990      2019          2019-06-01
     """,
     "inskrivning": """
         lopnr  inskr_id inskriven_datum avaktualiserad_datum avaktualiseringsorsak
@@ -140,6 +140,21 @@ def test_an_index_date_may_be_a_date_of_any_kind(clean, day):
 
 
 @pytest.mark.hand
+def test_the_day_after_the_last_complete_month_can_be_looked_back_from(clean):
+    found = look_back(clean, pairs(("steady", "2021-01-01")))
+    assert found[["days_registered", "days_jug", "days_programme_365"]].iloc[0].tolist() == [1096, 915, 365]
+
+
+@pytest.mark.hand
+def test_what_begins_on_the_index_date_is_not_the_past(clean):
+    found = look_back(clean, pairs(("broken", "2017-04-11"), ("broken", "2017-04-12")))
+    assert found["days_work_365"].tolist() == [0, 1]
+    np.testing.assert_array_equal(found["months_since_work"], [np.nan, 0])
+    abroad = look_back(clean, pairs(("newly", "2019-06-01"), ("newly", "2019-06-02")), LookBackSpec(work=("flyttad",)))
+    np.testing.assert_array_equal(abroad["months_since_work"], [np.nan, 0])
+
+
+@pytest.mark.hand
 def test_what_is_not_delivered_is_not_there():
     required = clean_registers(oracle.build(frames("individ", "inskrivning", "sokandekategori")))
     found = look_back(required, pairs(("steady", "2019-03-01")), LookBackSpec(windows_days=(365,)))
@@ -161,6 +176,13 @@ def test_the_spec_names_groups_windows_and_years(clean):
     assert found["days_lost_10"].tolist() == [3, 0]
     assert found["assistance_months"].tolist() == [0, 1]
     assert [column for column in found if column.startswith(("sick", "earnings"))] == ["sick_days_5", "earnings_sek_1"]
+
+
+@pytest.mark.hand
+def test_less_may_be_asked_and_of_nobody(clean):
+    found = look_back(clean, pairs(), LookBackSpec(states={}, sick_windows_days=()))
+    assert found.empty
+    assert [column for column in found if column.startswith(("days", "sick"))] == ["days_registered", "days_jug"]
 
 
 @pytest.mark.hand
@@ -276,7 +298,8 @@ def test_neither_the_order_of_the_rows_nor_the_names_of_the_people_change_a_look
     people = pd.DataFrame({"lopnr": names, "index_date": pd.Timestamp("2018-04-01")})
     one, other = clean_registers(oracle.build(tables)), clean_registers(oracle.build(shuffled))
     renamed = people.assign(lopnr=people["lopnr"].map(new))
-    pd.testing.assert_frame_equal(look_back(one, people).drop(columns="lopnr"), look_back(other, renamed).drop(columns="lopnr"))
+    one, other = look_back(one, people), look_back(other, renamed)
+    pd.testing.assert_frame_equal(one.drop(columns="lopnr"), other.drop(columns="lopnr"), check_exact=True)
 
 
 BROKEN = {
@@ -286,6 +309,7 @@ BROKEN = {
         {},
         r"lopnr: must be a person of the registers; 1 of 2 rows does not, first at row 2",
     ),
+    "nobody": (pairs((None, "2019-03-01")), {}, r"lopnr: must be a person of the registers; 1 of 1 rows does not"),
     "no date": (pairs(("steady", "2019-03-01"), ("steady", None)), {}, r"index_date: must be a date; 1 of 2 rows does not, first at row 2"),
     "a date in words": (pairs(("steady", SECRET)), {}, r"index_date: must be a date; 1 of 1 rows does not"),
     "a date not observed": (pairs(("steady", "2021-01-02")), {}, r"index_date: must be observed, at the latest 2021-01-01; 1 of 1 rows does not"),

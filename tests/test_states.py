@@ -111,8 +111,11 @@ days30    1        2019-01-01      2019-03-01           1
 days31    1        2019-01-01      2019-03-01           1
 running   1        2019-01-01      2019-03-01           1
 two_jobs  1        2019-01-01      2019-03-01           2
+at_once   1        2019-01-01      2019-03-01           2
 other_job 1        2019-01-01      2019-03-01           1
 other_job 2        2019-03-10      -                    -   # back before the subsidy starts: it is for another job
+same_job  1        2019-01-01      2019-03-01           1
+same_job  2        2019-03-20      -                    -   # back the day it starts: it may be this one
 same_day  1        2019-01-01      -                    -
 partial   1        2019-01-01      -                    -
 in_time   1        2019-01-01      2019-03-01           5
@@ -136,7 +139,10 @@ days31    nystart      2019-04-01 2019-06-30   # 31 days after
 running   nystart      2019-02-20 2019-06-30
 two_jobs  lonebidrag_u 2019-03-05 2019-03-10
 two_jobs  nystart      2019-03-21 2019-06-30
+at_once   lonebidrag_u 2019-03-01 2019-03-10   # the first starts with the deregistration, and ends
+at_once   nystart      2019-03-21 2019-06-30
 other_job nystart      2019-03-20 2019-06-30
+same_job  nystart      2019-03-20 2019-06-30
 same_day  extratjanst  2019-02-01 2019-02-28
 """
 LEAVERS_PROGRAM_BESLUT = """
@@ -153,6 +159,10 @@ partial sjukpenning 2019-03-01 2019-03-31 100
 """
 LEAVERS_STATES = """
 lopnr     start      stop       state
+at_once   2019-03-01 2019-03-11 arbete_lonebidrag
+at_once   2019-03-11 2019-03-21 arbete_osubventionerat
+at_once   2019-03-21 2019-07-01 nystartsjobb
+at_once   2019-07-01 2020-01-01 arbete_osubventionerat
 days30    2019-03-01 2019-07-01 nystartsjobb
 days30    2019-07-01 2020-01-01 arbete_osubventionerat
 days31    2019-03-01 2019-04-01 arbete_osubventionerat
@@ -172,6 +182,7 @@ running   2019-07-01 2020-01-01 arbete_osubventionerat
 same_day  2019-01-01 2019-02-01 arbete_osubventionerat
 same_day  2019-02-01 2019-03-01 arbete_subventionerat
 same_day  2019-03-01 2020-01-01 arbete_osubventionerat
+same_job  2019-03-01 2019-07-01 nystartsjobb
 silent    2019-03-01 2020-01-01 okand
 to_work   2019-03-01 2020-01-01 arbete_osubventionerat
 too_early 2019-03-01 2020-01-01 avregistrerad_annan

@@ -136,7 +136,7 @@ def land_frame(connection: duckdb.DuckDBPyConnection, name: str, frame: pd.DataF
     Numbers, booleans, days and texts keep their types; anything else becomes text, each value as a category list writes it.
     """
     kept = {f"c{place}": _storable(frame.iloc[:, place]) for place in range(frame.shape[1])}
-    connection.register(name, pd.DataFrame(kept, index=frame.index, copy=False))
+    connection.register(name, pd.DataFrame(kept, index=frame.index))  # a copy: the database takes no view that runs backwards
 
 
 def stored_types(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:

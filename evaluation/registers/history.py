@@ -122,8 +122,8 @@ def _seat(clean: CleanRegisters, people: pd.DataFrame, schema: str) -> list[Prob
     connection.register(f"{schema}_pairs", pairs)
     connection.execute(f"create table {schema}.people as select * replace (cast(index_date as date) as index_date) from {schema}_pairs")
     connection.unregister(f"{schema}_pairs")
-    unknown = connection.execute(f"select lopnr not in (select lopnr from {clean.source}.individ) from {schema}.people order by pair").fetchnumpy()
-    (strangers,) = unknown.values()
+    query = f"select coalesce(lopnr not in (select lopnr from {clean.source}.individ), true) as stranger from {schema}.people order by pair"
+    strangers = connection.execute(query).df()["stranger"].to_numpy(dtype=bool)
     return Problem.broken(
         [
             (PERSON, "must be a person of the registers", strangers, "compare the ids' type and spelling in the two tables"),
@@ -148,11 +148,10 @@ def _known(clean: CleanRegisters, schema: str) -> CleanRegisters:
                 select entry.* replace (pair as lopnr, {hide_later(table, INDEX_DATE)})
                 from {clean.source}.{name} as entry join {schema}.people as people on entry.lopnr = people.lopnr
                 where {spell_columns(table).start} < index_date""")
+    # death and emigration hold from their date on: one that comes later changes no day before
     clean.registers.connection.execute(f"""
         create view {schema}.individ as
-        select pair as lopnr, fodelsear, case when dod_datum < index_date then dod_datum end as dod_datum,
-            case when utvandring_datum < index_date then utvandring_datum end as utvandring_datum
-        from {clean.source}.individ join {schema}.people using (lopnr)""")
+        select individ.* replace (pair as lopnr) from {clean.source}.individ join {schema}.people as people on individ.lopnr = people.lopnr""")
     return clean_entries(clean.registers, clean.spec, schema)
 
 
@@ -173,10 +172,10 @@ def _days(clean: CleanRegisters, states: States, schema: str, spec: LookBackSpec
         for name, members in spec.states.items()
         for window in spec.windows_days
     ]
-    last = f"max(least(stop, index_date)) filter ({one_of(spec.work)} )"
+    columns.append(f"(index_date - max(least(stop, index_date)) filter ({one_of(spec.work)})) / {DAYS_PER_MONTH} as months_since_work")
     return f"""
-        select pair, {", ".join(columns)}, (index_date - {last}) / {DAYS_PER_MONTH} as months_since_work
-        from {schema}.people as people left join {states.table} as states on pair = states.lopnr group by pair, index_date"""
+        select pair, {", ".join(columns)}
+        from {schema}.people as people left join {states.table} as states on pair = states.lopnr and start < index_date group by pair, index_date"""
 
 
 def _registrations(known: CleanRegisters, schema: str) -> str:
@@ -197,10 +196,11 @@ def _records(clean: CleanRegisters, known: CleanRegisters, schema: str, spec: Lo
             from {people} left join {known.schema}.{PROGRAMME} as spell on pair = spell.lopnr and klass = 'jug' and stop >= index_date
             group by pair, index_date"""
     if "ersattning_fk" in known.names:
-        share = "coalesce(nettodagar / (stop - start), omfattning / 100)"
-        columns = ", ".join(f"coalesce(sum({_within(window)} * {share}), 0.0) as sick_days_{window}" for window in spec.sick_windows_days)
+        # in a fixed order, so that the order of the rows moves not even the last bit of the sum
+        net = "coalesce(nettodagar / (stop - start), omfattning / 100) order by start, formanskod"
+        columns = [f"coalesce(sum({_within(window)} * {net}), 0.0) as sick_days_{window}" for window in spec.sick_windows_days]
         yield f"""
-            select pair, {columns}
+            select {", ".join(["pair", *columns])}
             from {people} left join {known.schema}.ersattning_fk as spell on pair = spell.lopnr and klass = 'sjuk' group by pair, index_date"""
     if "arsinkomst" in names:
         earnings = ", ".join(

@@ -82,7 +82,7 @@ def _relation(schema: Schema) -> str:
         start, stop = f"one.{identifier(schema.spell.start)}", f"one.{identifier(schema.spell.stop)}"
         ended = f"coalesce({stop} + {int(schema.spell.includes_stop)}, date '9999-12-31')"
         items.append(
-            f"max({ended}) over (partition by {kind} order by {start}, one.rowid rows between unbounded preceding and 1 preceding) as free_from"
+            f"max({ended}) over (partition by {kind} order by {start}, {stop} rows between unbounded preceding and 1 preceding) as free_from"
         )
     return f"(select {', '.join(items)} from register.{identifier(schema.name)} one {persons}) record"
 

@@ -59,8 +59,9 @@ class Shape(NamedTuple):
     date_format: str = ""
 
 
-_ISO_DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T]00:00:00([.]0+)?)?"  # databases write a day with its midnight
-_ISO_MONTH = r"[0-9]{4}-[0-9]{2}(-01([ T]00:00:00([.]0+)?)?)?"  # and spreadsheets a month as its first day
+_ISO_DAY = "[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}([ T]00:00:00([.]0+)?)?"  # databases write a day with its midnight
+_ISO_MONTH = "[1-9][0-9]{3}-[0-9]{2}(-01([ T]00:00:00([.]0+)?)?)?"  # and spreadsheets a month as its first day
+_DAYS = "between date '1000-01-01' and date '9999-12-31'"  # the years of four digits: further out, databases count to infinity
 _D, _M, _Y = "(0?[1-9]|[12][0-9]|3[01])", "(0?[1-9]|1[0-2])", "(18|19|20)[0-9]{2}"
 _DATE_SHAPES = (  # no text fits two of them
     Shape("date_format", "DD/MM/YYYY", f"{_D}/{_M}/{_Y}", "%d/%m/%Y"),
@@ -209,8 +210,8 @@ class Field:
                 return f"case when not isnan({delivered}) then {delivered} end"
             case _ if self._is_native(stored):
                 return f"try_cast({delivered} as {TYPES[self.kind]})"
-            case "date" if stored.startswith("TIMESTAMP"):
-                return f"case when {delivered} = date_trunc('day', {delivered}) then cast({delivered} as date) end"
+            case "date" if stored == "DATE" or stored.startswith("TIMESTAMP"):
+                return f"case when {delivered} {_DAYS} and {delivered} = date_trunc('day', {delivered}) then cast({delivered} as date) end"
             case "yearmonth":
                 return f"case when regexp_full_match({written}, '{_ISO_MONTH}') then try_cast(left({written}, 7) || '-01' as date) end"
             case "boolean":
@@ -222,11 +223,12 @@ class Field:
             case _ if notation.date_format == ISO_DATE:
                 return f"case when regexp_full_match({written}, '{_ISO_DAY}') then try_cast(left({written}, 10) as date) end"
             case _:
-                return f"cast(try_strptime({written}, {literal(notation.date_format)}) as date)"
+                day = f"try_strptime({written}, {literal(notation.date_format)})"
+                return f"case when {day} {_DAYS} then cast({day} as date) end"
 
     def _is_native(self, stored: str) -> bool:
         """Tell whether the database's own type already says that every value is of this kind."""
-        return (stored == TYPES[self.kind] and self.kind != "yearmonth") or (self.kind in ("integer", "number") and stored in _WHOLE)
+        return (stored == TYPES[self.kind] and stored != "DATE") or (self.kind in ("integer", "number") and stored in _WHOLE)
 
     def _unread(self, notation: Notation) -> list[Check]:
         """Give the check that every text could be read; where one could not, what it looks like is told instead."""

@@ -41,7 +41,7 @@ class Registers:
 
     def frame(self, table: str) -> pd.DataFrame:
         """Give a table as a data frame."""
-        frame: pd.DataFrame = self.connection.sql(f'from register."{table}"').df()
+        frame: pd.DataFrame = self.connection.execute(f'from register."{table}"').df()
         return frame
 
     @cached_property

@@ -20,6 +20,7 @@ from typing import cast
 import duckdb
 import pandas as pd
 
+from evaluation.errors import InputError, Problem
 from evaluation.registers.checks import Check, identifier, land_frame, run_checks, stored_types
 from evaluation.registers.contract import CodeList, Contract
 from evaluation.registers.findings import Finding, Findings, collect
@@ -87,22 +88,35 @@ def validate(delivery: Delivery) -> Validation:
     Returns
     -------
     Validation
+
+    Raises
+    ------
+    InputError
+        If the database gives up, for want of memory or of room to spill. Its own words are not passed on, for they may quote a value.
     """
+    try:
+        found = list(_find(delivery))
+    except duckdb.Error as error:
+        remedy = "give it more memory (memory_mb in site.toml), or a temp_folder with more room"
+        raise InputError([Problem("the delivery", f"could not be checked ({type(error).__name__})", remedy)]) from None
+    findings = collect([*delivery.findings.items, *found], delivery.contract.tables)
+    return Validation(findings, None if findings.of("error") else Registers(delivery.connection, delivery.contract, delivery.names))
+
+
+def _find(delivery: Delivery) -> Iterator[Finding]:
     connection, contract = delivery.connection, delivery.contract
     connection.execute("create schema register; create schema codes")
     for codes in contract.codes.values():
         _put_codes(connection, codes)
-    found = list(delivery.findings.items)
     for schema in contract.tables.values():
-        stored = stored_types(connection, f'delivered."{schema.name}"') if schema.name in delivery.names else {}
-        relation = schema.relation(f'delivered."{schema.name}"', stored, delivery.site.notation)
+        source = f"delivered.{identifier(schema.name)}"
+        stored = stored_types(connection, source) if schema.name in delivery.names else {}
+        relation = schema.relation(source, stored, delivery.site.notation)
         if stored:
-            found += _column_findings(connection, schema, stored, relation, delivery.site)
+            yield from _column_findings(connection, schema, stored, relation, delivery.site)
         _cast(connection, schema, relation if stored else None)
-    found += find_in_records(connection, contract, delivery.names)
-    found += _unverified(contract, delivery.names)
-    findings = collect(found, contract.tables)
-    return Validation(findings, None if findings.of("error") else Registers(connection, contract, delivery.names))
+    yield from find_in_records(connection, contract, delivery.names)
+    yield from _unverified(contract, delivery.names)
 
 
 def _put_codes(connection: duckdb.DuckDBPyConnection, codes: CodeList) -> None:
