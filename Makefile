@@ -34,8 +34,9 @@ format: setup  ## Put the code in its standard format
 typecheck: setup  ## Check the types
 	$(BIN)/mypy
 
-benchmark: setup  ## Time the design, the effects and the whole chain; rewrites docs/benchmarks.md
+benchmark: setup  ## Time the design, the effects and the registers; rewrites docs/benchmarks.md
 	$(BIN)/python tests/benchmarks/benchmark.py --write docs/benchmarks.md
+	$(BIN)/python tests/benchmarks/registers.py --append docs/benchmarks.md
 
 figures: setup  ## Draw the README's figure again from the English report
 	$(BIN)/malmokraften report employment-agency --quiet && $(BIN)/python docs/figures/draw.py
