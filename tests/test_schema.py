@@ -2,11 +2,15 @@
 
 import datetime as dt
 import json
+import re
 from importlib.resources import files
 from typing import Any, get_args
 
+import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from evaluation.errors import SchemaError
 from evaluation.registers.schema import Field, Kind, Schema, load_schema
@@ -128,6 +132,23 @@ def test_a_column_may_be_stored_in_any_way(kind: str) -> None:
     assert len(told_of(field("integer", minimum=1), column)) == 1
 
 
+def test_a_text_may_be_delivered_as_numbers() -> None:
+    assert told_of(field("string", pattern="[0-9]{4}"), pd.Series([1280, 180])) != []
+    assert told_of(field("string", pattern="[0-9]{3,4}"), pd.Series([1280.0, 180.0])) == []
+
+
+def test_a_schema_that_knows_none_of_the_columns_asks_only_that_they_are_there() -> None:
+    Schema("", ()).check(pd.DataFrame({"a": [1]}), ["a"])
+    with pytest.raises(SchemaError, match="the table cannot be used as it is"):
+        Schema("", ()).check(pd.DataFrame({"a": [1]}), ["b"])
+
+
+def test_a_day_beyond_the_years_of_four_digits_is_none() -> None:
+    column = pd.Series(np.array(["2020-01-01", "0999-12-31", "12020-01-01"], dtype="datetime64[s]"))
+    (sentence,) = told_of(field("date"), column)
+    assert "must be a date that exists, written YYYY-MM-DD; 2 of 3 rows do not, first at row 2" in sentence
+
+
 def test_a_time_of_day_makes_no_date() -> None:
     assert len(told_of(field("date"), pd.Series(pd.to_datetime(["2020-01-01 00:00", "2020-01-01 12:00"])))) == 1
 
@@ -202,3 +223,34 @@ def test_a_committed_schema_demands_nothing_but_the_rules_tested_here(name: str)
         "unique",
         "pattern",
     }
+
+
+NUMBER = re.compile(r"[-+]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][-+]?[0-9]+)?")
+CELLS = st.text("0123456789.,-+eE xa", max_size=7) | st.from_regex(r"(19|20)[0-9]{2}-[01][0-9]-[0-3][0-9]", fullmatch=True) | st.none()
+
+
+def is_day(value: str) -> bool:
+    try:
+        return len(value) == 10 and bool(dt.date.fromisoformat(value))
+    except ValueError:
+        return False
+
+
+@pytest.mark.property
+@settings(max_examples=15, deadline=None)
+@given(cells=st.lists(CELLS, min_size=1, max_size=30))
+def test_numbers_and_days_are_read_as_python_reads_them(cells: list[str | None]) -> None:
+    present = [cell.strip() for cell in cells if cell is not None and cell.strip()]
+    numbers = [cell for cell in present if NUMBER.fullmatch(cell)]
+    unlike_days = [cell for cell in present if not is_day(cell)]
+    table = pd.DataFrame({"n": cells, "w": cells, "d": cells}, dtype=object)
+    schema = Schema("one", tuple(Field.from_json(field(kind) | {"name": name}) for name, kind in (("n", "number"), ("w", "integer"), ("d", "date"))))
+    try:
+        schema.check(table, ["n", "w", "d"])
+        counted = {}
+    except SchemaError as error:
+        counted = {name: sum(problem.count or 0 for problem in error.problems if problem.where == name) for name in "nwd"}
+    whole = [number for number in numbers if float(number).is_integer() and abs(float(number)) < 2**63]  # the widest the database has
+    assert counted.get("n", 0) == len(present) - len(numbers)
+    assert counted.get("w", 0) == len(present) - len(whole)
+    assert counted.get("d", 0) == len(unlike_days)

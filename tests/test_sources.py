@@ -47,6 +47,14 @@ def told(delivery: Delivery) -> list[Finding]:
     return [item for item in delivery.findings.items if item.key not in ("table_missing", "table_absent")]
 
 
+def write_parquet(table: pd.DataFrame | str, file: Path) -> None:
+    with duckdb.connect() as connection:
+        if isinstance(table, pd.DataFrame):
+            connection.register("table_in_memory", table)
+            table = "from table_in_memory"
+        connection.execute(f"copy ({table}) to '{file}' (format parquet)")
+
+
 # Flat tables
 
 
@@ -56,7 +64,7 @@ def test_a_csv_comes_back_as_it_was_written(people: pd.DataFrame, tmp_path: Path
 
 
 def test_a_parquet_file_comes_back_as_it_was_written(people: pd.DataFrame, tmp_path: Path) -> None:
-    duckdb.sql(f"copy people to '{tmp_path}/people.parquet'")
+    write_parquet(people, tmp_path / "people.parquet")
     pd.testing.assert_frame_equal(read_table(tmp_path / "people.parquet"), people)
 
 
@@ -207,7 +215,7 @@ def test_rows_with_too_many_or_too_few_fields_are_numbered(tmp_path: Path) -> No
 
 
 def test_typed_columns_keep_their_types(tmp_path: Path) -> None:
-    duckdb.sql(f"copy (select ' P01 ' as lopnr, date '2020-01-01' as manad, 5 as kontant_ersattning) to '{tmp_path}/manadslon.parquet'")
+    write_parquet("select ' P01 ' as lopnr, date '2020-01-01' as manad, 5 as kontant_ersattning", tmp_path / "manadslon.parquet")
     delivery = opened(tmp_path)
     kinds = [row[1] for row in delivery.connection.execute("describe delivered.manadslon").fetchall()]
     assert kinds == ["VARCHAR", "DATE", "INTEGER"]
@@ -217,7 +225,7 @@ def test_typed_columns_keep_their_types(tmp_path: Path) -> None:
 def test_a_folder_named_like_a_partition_adds_no_column(tmp_path: Path) -> None:
     folder = tmp_path / "year=2020 [new]"
     folder.mkdir()
-    duckdb.sql(f"copy (select 'P01' as lopnr) to '{folder}/manadslon.parquet'")
+    write_parquet("select 'P01' as lopnr", folder / "manadslon.parquet")
     assert delivered(opened(folder)) == [("P01",)]
 
 

@@ -144,8 +144,20 @@ def test_there_must_be_a_delivery(tmp_path: Path) -> None:
 def test_an_identity_number_is_counted_by_rows_wherever_it_stands() -> None:
     numbers = ["8112189876", "x 811218-9876", "8112189875", None]
     frame = pd.DataFrame({"lopnr": numbers, "omfattning": [8112189876, 1, 2, 3], "extra": [8112189876.0, 0.5, np.nan, 198112189876]})
+    frame["stodtyp"] = "8112189875"
     found = validate(open_delivery({"stod_beslut": frame}, Site(threads=1), contract())).findings
     assert {item.column: item.first_rows for item in found.items if item.key == "identity"} == {"lopnr": (1, 2), "omfattning": (1,), "extra": (1, 4)}
+
+
+def test_what_the_database_says_when_it_gives_up_is_not_passed_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def give_up(*_: object) -> None:
+        raise duckdb.OutOfMemoryException("could not allocate '811218-9876'")
+
+    monkeypatch.setattr("evaluation.registers.validation.run_checks", give_up)
+    with pytest.raises(InputError, match=r"could not be checked \(OutOfMemoryException\); give it more memory") as caught:
+        validated(folder)
+    assert "811218" not in str(caught.value)
+    assert caught.value.__cause__ is None
 
 
 @pytest.fixture(scope="module")

@@ -44,9 +44,17 @@ _PYTHON: dict[Encoding, str] = {"utf-8": "utf-8-sig"}  # where Python's name is 
 class Refused(Exception):
     """A file cannot be read; holds the rule it breaks as a finding has it, without the table."""
 
-    def __init__(self, key: str, detail: dict[str, str] | None = None, column: str = "", rows: Sequence[int] = (), of: int | None = None) -> None:
+    def __init__(
+        self,
+        key: str,
+        detail: dict[str, str] | None = None,
+        column: str = "",
+        rows: int | None = None,
+        of: int | None = None,
+        first: Sequence[int] = (),
+    ) -> None:
         super().__init__(key)
-        self._found = (column, key, detail or {}, len(rows) or None, of, tuple(rows[:FIRST_ROWS]))
+        self._found = (column, key, detail or {}, rows, of, tuple(first[:FIRST_ROWS]))
 
     def in_table(self, table: str) -> Finding:
         """Give the finding."""
@@ -68,7 +76,7 @@ def unreadable(error: Exception) -> Refused:
 
 
 def find_dialect(file: Path, encoding: Encoding | None = None, separator: Separator | None = None) -> Dialect:
-    """Find out how a text file is written.
+    """Find out how a text file is written; refused if it is empty or holds bytes that no text holds.
 
     Parameters
     ----------
@@ -81,11 +89,6 @@ def find_dialect(file: Path, encoding: Encoding | None = None, separator: Separa
     Returns
     -------
     Dialect
-
-    Raises
-    ------
-    Refused
-        If the file is empty or holds bytes that no text holds.
     """
     encoding = encoding or _find_encoding(file)
     with _opened(file, encoding) as stream:
@@ -106,30 +109,26 @@ def is_ended(file: Path) -> bool:
 
 
 def text_frames(file: Path, dialect: Dialect) -> Iterator[pd.DataFrame]:
-    """Read a text file as data frames of text, some rows at a time.
-
-    Raises
-    ------
-    Refused
-        At the end, if any row had more or fewer fields than the header row.
-    """
-    width, of = len(dialect.header), 0
-    ragged: list[int] = []
+    """Read a text file as data frames of text, some rows at a time; refused at its end if any row had more or fewer fields than the header row."""
+    width, of, ragged = len(dialect.header), 0, 0
+    first: list[int] = []
     with _opened(file, dialect.encoding) as stream:
         rows = (row for row in csv.reader(stream, delimiter=dialect.separator, strict=True) if row)
         next(rows)
         yield pd.DataFrame(columns=range(width), dtype="string")
         while chunk := list(islice(rows, CHUNK)):
-            ragged += [of + place for place, row in enumerate(chunk, start=1) if len(row) != width]
-            of += len(chunk)
+            wrong = [of + place for place, row in enumerate(chunk, start=1) if len(row) != width]
+            ragged, of, first = ragged + len(wrong), of + len(chunk), first or wrong
             if not ragged:
                 yield pd.DataFrame(chunk, dtype="string")
     if ragged:
-        raise Refused("rows_ragged", rows=ragged, of=of)
+        raise Refused("rows_ragged", rows=ragged, of=of, first=first)
 
 
 def frames(file: Path, table: str) -> Iterator[pd.DataFrame]:
     """Read a workbook or a file of a statistical program as data frames, some rows at a time; the first has the columns even if there is no row.
+
+    Refused if it is not clear which sheet is meant, or if a sheet has cells beyond its header row.
 
     Parameters
     ----------
@@ -137,11 +136,6 @@ def frames(file: Path, table: str) -> Iterator[pd.DataFrame]:
         Ending in .xlsx, .sas7bdat, .dta or .sav.
     table : str
         Which sheet of several is meant.
-
-    Raises
-    ------
-    Refused
-        If it is not clear which sheet is meant, or a sheet has cells beyond its header row.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a reader's remarks on styles and formats may quote what they are about
@@ -198,6 +192,6 @@ def _sheet(file: Path, table: str) -> pd.DataFrame:
     width = max(place for place, cell in enumerate(header, start=1) if cell is not None)
     beyond = [place for place, row in enumerate(rows, start=1) if any(cell is not None for cell in row[width:])]
     if beyond:
-        raise Refused("rows_ragged", rows=beyond, of=len(rows))
+        raise Refused("rows_ragged", rows=len(beyond), of=len(rows), first=beyond)
     names = ["" if cell is None else str(cell) for cell in header[:width]]
     return pd.DataFrame([row[:width] for row in rows], columns=names)

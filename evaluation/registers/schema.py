@@ -131,12 +131,12 @@ class Field:
     name: str
     kind: Kind
     titles: dict[str, str]
+    descriptions: dict[str, str]
     levels: dict[str, dict[str, str]]
     required: bool
     unique: bool
     minimum: float | None
     maximum: float | None
-    descriptions: dict[str, str]
     pattern: str | None
     codelist: str | None
     role: str
@@ -151,12 +151,12 @@ class Field:
             name=entry["name"],
             kind=entry["type"],
             titles=_translations(entry, "title", entry["name"]),
+            descriptions=_translations(entry, "description", ""),
             levels={str(level["value"]): _translations(level, "label", str(level["value"])) for level in entry.get("categories", [])},
             required=constraints.get("required", False),
             unique=constraints.get("unique", False),
             minimum=constraints.get("minimum"),
             maximum=constraints.get("maximum"),
-            descriptions=_translations(entry, "description", ""),
             pattern=constraints.get("pattern"),
             codelist=entry.get("x-codelist"),
             role=entry.get("x-role", ""),
@@ -211,7 +211,8 @@ class Field:
             case _ if self._is_native(stored):
                 return f"try_cast({delivered} as {TYPES[self.kind]})"
             case "date" if stored == "DATE" or stored.startswith("TIMESTAMP"):
-                return f"case when {delivered} {_DAYS} and {delivered} = date_trunc('day', {delivered}) then cast({delivered} as date) end"
+                day = f"cast({delivered} as date)"
+                return f"case when {day} {_DAYS} and {delivered} = date_trunc('day', {delivered}) then {day} end"
             case "yearmonth":
                 return f"case when regexp_full_match({written}, '{_ISO_MONTH}') then try_cast(left({written}, 7) || '-01' as date) end"
             case "boolean":
@@ -223,8 +224,8 @@ class Field:
             case _ if notation.date_format == ISO_DATE:
                 return f"case when regexp_full_match({written}, '{_ISO_DAY}') then try_cast(left({written}, 10) as date) end"
             case _:
-                day = f"try_strptime({written}, {literal(notation.date_format)})"
-                return f"case when {day} {_DAYS} then cast({day} as date) end"
+                day = f"cast(try_strptime({written}, {literal(notation.date_format)}) as date)"
+                return f"case when {day} {_DAYS} then {day} end"
 
     def _is_native(self, stored: str) -> bool:
         """Tell whether the database's own type already says that every value is of this kind."""

@@ -364,5 +364,5 @@ def _read_flat(file: Path) -> pd.DataFrame:
             comma = frame[name].astype("string").str.fullmatch(_DECIMAL_COMMA).fillna(False).to_numpy(dtype=bool)
             numbers = frame[name].dropna().astype("string").str.fullmatch(_NUMBER)
             if comma.any() and numbers.all():
-                raise Refused("decimal_comma", column=str(name), rows=(comma.nonzero()[0] + 1).tolist(), of=len(frame))
+                raise Refused("decimal_comma", column=str(name), rows=int(comma.sum()), of=len(frame), first=(comma.nonzero()[0] + 1).tolist())
     return frame
