@@ -20,7 +20,7 @@ ROAD = ("errors", "registers", "design", "analysis", "plan", "study", "reporting
 FRONT_DOOR = {Path("cli/__init__.py"), Path("example.py")}  # who may use the package's public names, as a user does
 DRAWS = "reporting/figures"
 WRITES = {Path("cli/registers.py"), Path("cli/studies.py"), Path("reporting/report.py"), Path("registers/synthetic/writing.py")}
-HEAVY = {"formulaic", "lifelines", "sklearn"}  # loaded only where a study asks for them
+HEAVY = {"formulaic", "lifelines", "openpyxl", "pyreadstat", "sklearn", "sqlalchemy"}  # loaded only where a study asks for them
 MODE_TO_WRITE = re.compile(r"[rbt]*[wax+][rwaxbt+]*")
 WRITING = {
     *("write_text", "write_bytes", "mkstemp", "mkdtemp", "NamedTemporaryFile", "TemporaryDirectory", "mkdir", "touch", "unlink", "rename"),

@@ -10,6 +10,7 @@ Data Package standard v2 (2024): https://datapackage.org/standard/data-package/
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -144,7 +145,7 @@ def _read_entries(file: Traversable) -> tuple[pd.DataFrame, list[Problem]]:
 
 def _entry_problems(name: str, entries: pd.DataFrame) -> Iterator[Problem]:
     days = entries[["giltig_fran", "giltig_till"]]
-    badly = ~days.apply(lambda column: column.str.fullmatch(r"\d{4}-\d\d-\d\d")).all(axis=1).to_numpy()
+    badly = ~days.map(_is_day).all(axis=1).to_numpy()
     yield from Problem.broken(
         [
             (f"{name}: giltig_fran, giltig_till", "must be dates or empty", badly, "write them as YYYY-MM-DD"),
@@ -156,6 +157,13 @@ def _entry_problems(name: str, entries: pd.DataFrame) -> Iterator[Problem]:
     before = ordered.groupby("kod")["giltig_till"].shift()
     overlap = (ordered["giltig_fran"] <= before.fillna("")).reindex(entries.index).to_numpy()
     yield from Problem.broken([(f"{name}: kod", "must mean one thing on each day", overlap, "end the old meaning before the new one begins")])
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return dt.date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def _header(file: Traversable, key: str) -> str:

@@ -15,24 +15,18 @@ import contextlib
 import csv
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import NamedTuple, TextIO
 
-import openpyxl  # type: ignore[import-untyped]
 import pandas as pd
-import pyreadstat
 
 from evaluation.registers.findings import FIRST_ROWS, Finding
 from evaluation.registers.site import Encoding, Separator
 
 TEXT = frozenset({".csv", ".txt", ".tsv"})
-STATISTICS: dict[str, Callable[..., Any]] = {
-    ".sas7bdat": pyreadstat.read_sas7bdat,
-    ".dta": pyreadstat.read_dta,
-    ".sav": pyreadstat.read_sav,
-}
+STATISTICS = {".sas7bdat": "read_sas7bdat", ".dta": "read_dta", ".sav": "read_sav"}  # and the reader of each in pyreadstat
 KINDS = frozenset({*TEXT, *STATISTICS, ".parquet", ".xlsx"})
 CHUNK = 50_000  # rows in memory at a time where a file does not go straight into the database
 
@@ -142,7 +136,9 @@ def frames(file: Path, table: str) -> Iterator[pd.DataFrame]:
         if file.suffix.lower() == ".xlsx":
             yield _sheet(file, table)
             return
-        reader = STATISTICS[file.suffix.lower()]
+        import pyreadstat
+
+        reader = getattr(pyreadstat, STATISTICS[file.suffix.lower()])
         yield reader(str(file), row_limit=1)[0].iloc[:0]
         for chunk, _ in pyreadstat.read_file_in_chunks(reader, str(file), chunksize=CHUNK):
             yield chunk
@@ -178,6 +174,8 @@ def _opened(file: Path, encoding: Encoding) -> TextIO:
 
 
 def _sheet(file: Path, table: str) -> pd.DataFrame:
+    import openpyxl  # type: ignore[import-untyped]
+
     with contextlib.closing(openpyxl.load_workbook(file, read_only=True, data_only=True)) as book:
         sheets = {
             sheet.title: [row for row in sheet.iter_rows(values_only=True) if any(cell is not None for cell in row)] for sheet in book.worksheets

@@ -17,10 +17,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import pandas as pd
-import sqlalchemy
 
 from evaluation.errors import InputError, Problem
 from evaluation.registers.checks import identifier, land_frame, literal, stored_types, text_sql, trimmed_sql
@@ -31,6 +31,9 @@ from evaluation.registers.identity import looks_like_identity_number
 from evaluation.registers.schema import Schema
 from evaluation.registers.site import Encoding, Separator, Site
 from evaluation.registers.store import open_store
+
+if TYPE_CHECKING:
+    import sqlalchemy
 
 _AS_AGREED = Site()
 _DUCKDB = "duckdb:///"
@@ -255,6 +258,8 @@ def _duckdb_readers(file: Path, wanted: Mapping[str, str], connection: duckdb.Du
 
 
 def _database_readers(address: str, wanted: Mapping[str, str], stack: contextlib.ExitStack) -> dict[str, _Reader]:
+    import sqlalchemy
+
     try:
         url = sqlalchemy.make_url(address)
         if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
@@ -324,6 +329,8 @@ def _land_memory(landing: _Landing, frame: pd.DataFrame) -> list[Finding]:
 
 
 def _land_query(landing: _Landing, database: sqlalchemy.Connection, schema: str | None, table: str) -> list[Finding]:
+    import sqlalchemy
+
     query = sqlalchemy.select(sqlalchemy.text("*")).select_from(sqlalchemy.table(table, schema=schema))
 
     def parts() -> Iterator[pd.DataFrame]:

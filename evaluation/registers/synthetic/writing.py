@@ -16,7 +16,7 @@ import pandas as pd
 from evaluation.errors import InputError, Problem
 from evaluation.registers.synthetic.simulate import SyntheticRegisters
 
-MARK = "SYNTETISKA_DATA.txt"
+MARK = "SYNTETISKA_DATA.md"
 TRUTH = "facit"
 Format = Literal["csv", "parquet"]
 _COPY = {"csv": "(format csv, header true, dateformat '%Y-%m-%d')", "parquet": "(format parquet, compression zstd)"}
