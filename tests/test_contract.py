@@ -81,11 +81,16 @@ def test_a_sites_list_takes_the_place_of_ours_and_leaves_the_others(tmp_path: Pa
 @pytest.mark.parametrize(
     ("lines", "told"),
     [
-        (["11,a,a,x,2020-1-1,"], r"skat\.csv: giltig_fran, giltig_till: must be dates or empty; 1 of 1 rows does not"),
-        (["11,a,a,x,2020-01-02,2020-01-01"], r"skat\.csv: giltig_till: must not lie before giltig_fran; 1 of 1"),
+        (["11,a,a,program,2020-1-1,"], r"skat\.csv: giltig_fran, giltig_till: must be dates or empty; 1 of 1 rows does not"),
+        (["11,a,a,program,2020-01-02,2020-01-01"], r"skat\.csv: giltig_till: must not lie before giltig_fran; 1 of 1"),
         (["11,a,a,,,"], r"skat\.csv: kod, klass: must not be empty; 1 of 1"),
-        (["11,a,a,x,,", "11,b,b,y,2020-01-01,"], r"skat\.csv: kod: must mean one thing on each day; 1 of 2 rows does not, first at row 2"),
+        (["11,a,a,program,,", "11,b,b,deltid,2020-01-01,"], r"skat\.csv: kod: must mean one thing on each day; 1 of 2 rows does not, first at row 2"),
         (["11,a,a,x,,2019-12-31", "11,b,b,y,2020-01-01,", "12,a,a,x,,,,"], r"skat\.csv: cannot be read \(ParserError\)"),
+        (["11,a,a,program,2020-02-30,"], r"must be dates or empty; 1 of 1"),
+        (
+            ["11,a,a,arbet,,"],
+            r"skat\.csv: klass: must be a class the evaluation knows; 1 of 1 rows does not, first at row 1; choose among arbete_lonebidrag",
+        ),
     ],
 )
 def test_a_sites_list_must_have_the_form_of_ours(lines: list[str], told: str, tmp_path: Path) -> None:
@@ -96,11 +101,29 @@ def test_a_sites_list_must_have_the_form_of_ours(lines: list[str], told: str, tm
 def test_a_list_of_no_such_name_or_none_at_all_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SchemaError, match="holds no code list; put code lists there as CSV"):
         load_contract(tmp_path)
-    with pytest.raises(SchemaError, match=r"skatt\.csv: is not the name of a code list; choose among tillstand, skat"):
+    with pytest.raises(SchemaError, match=r"codes_folder: has 1 file\(s\) without the name of a code list; choose among tillstand, skat"):
         own(tmp_path, "skatt", "11,a,a,x,,")
 
 
 def test_a_list_without_its_columns_is_refused(tmp_path: Path) -> None:
     (tmp_path / "skat.csv").write_text("kod,namn\n11,a\n", encoding="utf-8")
-    with pytest.raises(SchemaError, match=r"benamning_sv: is not a column of the code list skat\.csv"):
+    with pytest.raises(SchemaError, match=r"skat\.csv: must have the columns kod, .*; add benamning_sv, label_en, klass, giltig_fran, giltig_till;"):
         load_contract(tmp_path)
+
+
+def test_a_list_is_read_as_a_spreadsheet_with_swedish_settings_saves_it(tmp_path: Path) -> None:
+    content = f"{HEADER}\n11,Öppet arbetslös,Openly unemployed,oppet_arbetslos,,\n".replace(",", ";")
+    (tmp_path / "skat.csv").write_bytes(content.encode("cp1252"))
+    assert load_contract(tmp_path).codes["skat"].entries["benamning_sv"].tolist() == ["Öppet arbetslös"]
+
+
+def test_a_state_that_our_list_does_not_use_may_be_a_class_where_ours_are_states(tmp_path: Path) -> None:
+    assert own(tmp_path, "skolform", "x,x,x,arbete_osubventionerat,,").codes["skolform"].entries["klass"].tolist() == ["arbete_osubventionerat"]
+
+
+def test_the_problems_of_all_lists_are_told_at_once(tmp_path: Path) -> None:
+    for name in ("skat", "skolform"):
+        (tmp_path / f"{name}.csv").write_text(f"{HEADER}\n1,a,a,nothing,2020-13-01,\n", encoding="utf-8")
+    with pytest.raises(SchemaError) as caught:
+        load_contract(tmp_path)
+    assert [problem.where.partition(":")[0] for problem in caught.value.problems] == ["skat.csv", "skat.csv", "skolform.csv", "skolform.csv"]

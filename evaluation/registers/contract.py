@@ -11,8 +11,8 @@ Data Package standard v2 (2024): https://datapackage.org/standard/data-package/
 from __future__ import annotations
 
 import datetime as dt
+import io
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -100,63 +100,78 @@ def load_contract(codes_folder: str | Path | None = None) -> Contract:
     package = json.loads(files("data_schema").joinpath("datapackage.json").read_text(encoding="utf-8"))
     tables = {entry["name"]: load_schema(entry["name"]) for entry in package["resources"] if "schema" in entry}
     lists = {Path(entry["path"]).stem: entry for entry in package["resources"] if "schema" not in entry}
-    own = _own_lists(codes_folder, lists) if codes_folder else {}
-    problems: list[Problem] = []
-    codes = {}
-    for name, entry in lists.items():
-        file: Traversable = own.get(name, files("data_schema").joinpath(entry["path"]))
-        entries, found = _read_entries(file)
-        problems += found
-        codes[name] = CodeList(
-            name, {"sv": entry["title"], "en": entry["title@en"]}, _header(file, "status"), _header(file, "källa / source"), entries
-        )
-    if problems:
-        raise SchemaError(problems, "the code lists cannot be used as they are")
+    codes = {name: _code_list(name, entry, files("data_schema").joinpath(entry["path"])) for name, entry in lists.items()}
+    if codes_folder:
+        codes |= _own_lists(Path(codes_folder), lists, codes)
     return Contract(package["version"], tables, codes)
 
 
-def _own_lists(folder: str | Path, known: dict[str, dict[str, str]]) -> dict[str, Path]:
-    found = {file.stem: file for file in sorted(Path(folder).glob("*.csv"))}
-    problems = [Problem(f"{name}.csv", "is not the name of a code list", f"choose among {', '.join(known)}") for name in found if name not in known]
+def _own_lists(folder: Path, described: dict[str, dict[str, str]], ours: dict[str, CodeList]) -> dict[str, CodeList]:
+    """Read a site's lists, each held to the columns and classes of ours; every problem of every list is told at once."""
+    found = {file.stem: file for file in sorted(folder.glob("*.csv"))}
+    unknown = [name for name in found if name not in ours]
+    problems = (
+        [Problem("codes_folder", f"has {len(unknown)} file(s) without the name of a code list", f"choose among {', '.join(ours)}")] if unknown else []
+    )
     if not found:
-        problems.append(Problem(str(folder), "holds no code list", "put code lists there as CSV, or take codes_folder out of the site file"))
+        problems.append(Problem("codes_folder", "holds no code list", "put code lists there as CSV, or take codes_folder out of the site file"))
+    lists = {}
+    for name in sorted(found.keys() & ours.keys()):
+        try:
+            lists[name] = _code_list(name, described[name], found[name])
+        except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+            problems.append(
+                Problem(f"{name}.csv", f"cannot be read ({type(error).__name__})", "save it as CSV, with the columns of the list it replaces")
+            )
+        else:
+            problems += _entry_problems(f"{name}.csv", lists[name].entries, ours[name].entries, ours["tillstand"].entries["kod"])
     if problems:
         raise SchemaError(problems, "the code lists cannot be used as they are")
-    return found
+    return lists
 
 
-def _read_entries(file: Traversable) -> tuple[pd.DataFrame, list[Problem]]:
+def _code_list(name: str, description: dict[str, str], file: Traversable) -> CodeList:
+    text = _text(file)
+    lines = text.splitlines()
+    comments = dict(line.lstrip(_COMMENT).strip().partition(": ")[::2] for line in lines if line.startswith(_COMMENT))
+    header = next((line for line in lines if not line.startswith(_COMMENT)), "")
+    separator = ";" if header.count(";") > header.count(",") else ","  # what a spreadsheet with Swedish settings writes
+    entries = pd.read_csv(io.StringIO(text), sep=separator, comment=_COMMENT, dtype=str, keep_default_na=False)
+    if {"giltig_fran", "giltig_till"} <= set(entries.columns):
+        entries = entries.assign(giltig_fran=entries["giltig_fran"].replace("", ALWAYS[0]), giltig_till=entries["giltig_till"].replace("", ALWAYS[1]))
+    titles = {"sv": description["title"], "en": description["title@en"]}
+    return CodeList(name, titles, comments.get("status", ""), comments.get("källa / source", ""), entries)
+
+
+def _text(file: Traversable) -> str:
+    content = file.read_bytes()
     try:
-        with file.open("r", encoding="utf-8-sig") as stream:
-            entries = pd.read_csv(stream, comment=_COMMENT, dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        return pd.DataFrame(columns=list(CODE_COLUMNS)), [
-            Problem(file.name, f"cannot be read ({type(error).__name__})", "save it as CSV in UTF-8 with commas")
-        ]
-    problems = [Problem.absent(name, entries.columns, f"the code list {file.name}") for name in CODE_COLUMNS if name not in entries.columns]
-    if not problems:
-        entries = entries.assign(
-            giltig_fran=entries["giltig_fran"].replace("", ALWAYS[0]),
-            giltig_till=entries["giltig_till"].replace("", ALWAYS[1]),
-        )
-        problems = list(_entry_problems(file.name, entries))
-    return entries, problems
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", errors="replace")
 
 
-def _entry_problems(name: str, entries: pd.DataFrame) -> Iterator[Problem]:
+def _entry_problems(name: str, entries: pd.DataFrame, ours: pd.DataFrame, states: pd.Series) -> list[Problem]:
+    absent = [column for column in ours.columns if column not in entries.columns]
+    if absent:
+        return [Problem(name, f"must have the columns {', '.join(ours.columns)}", f"add {', '.join(absent)}; data_schema/codes/{name} shows them")]
     days = entries[["giltig_fran", "giltig_till"]]
     badly = ~days.map(_is_day).all(axis=1).to_numpy()
-    yield from Problem.broken(
+    ordered = entries.sort_values(["kod", "giltig_fran"], kind="stable")
+    before = ordered.groupby("kod")["giltig_till"].shift()
+    overlap = (ordered["giltig_fran"] <= before.fillna("")).reindex(entries.index).to_numpy()
+    # a class of our list, or, where ours are labour-market states, any state: another word would be counted as nothing at all
+    classes = sorted({*ours["klass"], *(states if ours["klass"].isin(states).any() else ())})
+    strange = ~entries["klass"].isin([*classes, ""]).to_numpy()
+    return Problem.broken(
         [
             (f"{name}: giltig_fran, giltig_till", "must be dates or empty", badly, "write them as YYYY-MM-DD"),
             (f"{name}: giltig_till", "must not lie before giltig_fran", (days["giltig_till"] < days["giltig_fran"]).to_numpy(), "correct the dates"),
             (f"{name}: kod, klass", "must not be empty", (entries[["kod", "klass"]] == "").any(axis=1).to_numpy(), "fill them in"),
+            (f"{name}: klass", "must be a class the evaluation knows", strange, f"choose among {', '.join(classes)}"),
+            (f"{name}: kod", "must mean one thing on each day", overlap, "end the old meaning before the new one begins"),
         ]
     )
-    ordered = entries.sort_values(["kod", "giltig_fran"], kind="stable")
-    before = ordered.groupby("kod")["giltig_till"].shift()
-    overlap = (ordered["giltig_fran"] <= before.fillna("")).reindex(entries.index).to_numpy()
-    yield from Problem.broken([(f"{name}: kod", "must mean one thing on each day", overlap, "end the old meaning before the new one begins")])
 
 
 def _is_day(text: str) -> bool:
@@ -164,14 +179,3 @@ def _is_day(text: str) -> bool:
         return dt.date.fromisoformat(text).isoformat() == text
     except ValueError:
         return False
-
-
-def _header(file: Traversable, key: str) -> str:
-    with file.open("r", encoding="utf-8-sig") as stream:
-        for line in stream:
-            label, _, rest = line.lstrip(_COMMENT).strip().partition(": ")
-            if line.startswith(_COMMENT) and label == key:
-                return rest
-            if not line.startswith(_COMMENT):
-                break
-    return ""
