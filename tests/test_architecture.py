@@ -90,7 +90,8 @@ def writes(call: ast.Call) -> bool:
         given = [value.value for value in [*call.args, *(keyword.value for keyword in call.keywords)] if isinstance(value, ast.Constant)]
         return any(MODE_TO_WRITE.fullmatch(str(value)) for value in given)
     names_columns = name == "rename" and any(keyword.arg in ("columns", "index") for keyword in call.keywords)  # a data frame's, not a file's
-    return name in WRITING and not names_columns
+    gives_text = name == "to_csv" and not call.args  # without a place to write to
+    return name in WRITING and not names_columns and not gives_text
 
 
 TO_WRITE = ["path.write_text(x)", "open(p, 'w')", "p.open(mode='ab')", "os.fdopen(h, 'w')", "tempfile.mkstemp()", "table.to_csv(p)"]
@@ -102,6 +103,7 @@ TO_READ = [
     "design.to_frame()",
     "text.replace('w', 'a')",
     "table.rename(columns={'a': 'b'})",
+    "table.to_csv(index=False)",
 ]
 
 

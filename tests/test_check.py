@@ -213,7 +213,14 @@ def test_synthetic_records_are_marked_real_ones_are_not_and_unread_ones_are_unkn
         assert page.findtext("head/title").startswith(marks[-1])
     assert re.match(r"SYNTETISKA DATA|SYNTHETIC DATA", marks[0])
     assert marks[1] == ""
-    assert re.search(r"inte känt|not known", marks[2])
+    assert re.match(r"Det går inte att säga|It cannot be said", marks[2])
+
+
+@pytest.mark.parametrize(("synthetic", "mark"), [(True, r"SYNTETISKA DATA|SYNTHETIC DATA"), (False, r"$"), (None, r"Det går inte|It cannot")])
+def test_a_stopped_delivery_is_marked_by_what_it_says_itself(tmp_path: Path, language: Language, synthetic: bool | None, mark: str) -> None:
+    given = {"findings": found(*ERRORS), "registers": None, "profile": None, "audit": None, "synthetic": synthetic}
+    page = read(write_check(tmp_path, **given, language=language))
+    assert re.match(mark, "".join(words(one) for one in page.find_class("mark")))
 
 
 # --- what was found

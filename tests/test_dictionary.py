@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from evaluation.registers.contract import Contract, load_contract
-from evaluation.registers.dictionary import CHECKLIST, FORMS, SENSITIVE, SENSITIVITIES, anchor, render_dictionary, templates
+from evaluation.registers.dictionary import CHECKLIST, FORMS, LISTS, SENSITIVE, SENSITIVITIES, anchor, render_dictionary, templates
 from evaluation.registers.findings import load_rules
 
 PROJECT = Path(__file__).parents[1]
@@ -141,7 +141,12 @@ def test_a_template_is_the_header_row_of_its_table_and_nothing_else(table: str, 
 
 
 def test_the_templates_are_the_tables_and_one_checklist(files: dict[str, str]) -> None:
-    assert sorted(files) == sorted([CHECKLIST, *(f"{name}.csv" for name in CONTRACT.tables)])
+    lists = [f"{LISTS}/{name}.csv" for name in CONTRACT.codes]
+    assert sorted(files) == sorted([CHECKLIST, *(f"{name}.csv" for name in CONTRACT.tables), *lists])
+    assert files[f"{LISTS}/skolform.csv"].splitlines()[:2] == [
+        "kod,benamning_sv,label_en,giltig_fran,giltig_till",
+        'komvux_gru,Komvux på grundläggande nivå,"Adult education, basic level",,',
+    ]
 
 
 def test_the_filled_in_example_is_a_row_of_the_table_it_shows(files: dict[str, str]) -> None:

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation.registers.identity import candidate_sql, holding_identity_numbers, identity_numbers, looks_like_identity_number
+from evaluation.registers.identity import (
+    candidate_sql,
+    holding_identity_numbers,
+    identity_numbers,
+    looks_like_identity_number,
+    masked,
+    names_a_person,
+)
 
 # The numbers Skatteverket itself uses as examples, and numbers made up here.
 FOUND = [
@@ -25,6 +32,9 @@ FOUND = [
     "x8112189876y",
     "1234567890 and 8112189876",
     "\n811218-9876\n",
+    "800101 1231",  # a space for the dash, and the right check digit
+    "Anna 19811218\u00a09876",
+    "811218\u202f9876",
 ]
 NOT_FOUND = [
     "",
@@ -43,6 +53,8 @@ NOT_FOUND = [
     "20200101-20201231",  # a period
     "2020-01-01",
     "2020-12-31 14:30:00",
+    "19811218 9875",  # wrong check digit
+    "811218  9876",
     "556036-0793",  # a company: its third digit is 2 or more
 ]
 
@@ -67,6 +79,33 @@ def test_a_column_tells_which_of_its_values_hold_one() -> None:
 @pytest.mark.parametrize("kind", ["object", "string", "category", "Int64", "int64"])
 def test_a_column_may_be_stored_in_any_way(kind: str) -> None:
     assert holding_identity_numbers(pd.Series([8112189876, 8112189875]).astype(kind)).tolist() == [True, False]
+
+
+@pytest.mark.hand
+def test_days_with_a_time_are_no_identity_numbers_though_every_tenth_has_the_check_digit() -> None:
+    times = pd.Series([f"202001{day:02} {hour:02}{minute:02}" for day in range(1, 29) for hour in range(0, 24, 5) for minute in range(0, 60, 7)])
+    assert sum(map(looks_like_identity_number, times)) > 50
+    assert not holding_identity_numbers(times).any()
+    among = pd.concat([times, pd.Series(["811218 9876", "8112189876"])], ignore_index=True)
+    assert holding_identity_numbers(among).nonzero()[0].tolist() == [len(times), len(times) + 1]
+    alone = pd.Series(["19800101 1231", None, "19800101 1231", "800101 1231"])
+    assert holding_identity_numbers(alone).tolist() == [True, False, True, True]
+
+
+@pytest.mark.hand
+@pytest.mark.parametrize(
+    ("name", "is_person", "shown"),
+    [
+        ("lopnr", False, "lopnr"),
+        ("Anna Hemlig 19800101 1234", True, "***"),  # whatever the last digit
+        ("individ.19800101-1234", True, "***"),
+        ("8112189876", True, "***"),
+        ("uttag_202303151200.csv", False, "***"),  # may be a day and a time, and is not worth the risk
+        ("uttag_20230315.csv", False, "uttag_20230315.csv"),
+    ],
+)
+def test_a_name_that_holds_the_digits_is_not_shown(name: str, is_person: bool, shown: str) -> None:
+    assert (names_a_person(name), masked(name)) == (is_person, shown)
 
 
 def test_the_database_finds_the_same() -> None:

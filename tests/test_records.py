@@ -1,5 +1,6 @@
 """Records are held to the code lists at their date, to the persons' deaths and registrations, to each other and to the calendar."""
 
+import datetime as dt
 from dataclasses import replace
 from functools import cache
 
@@ -8,7 +9,7 @@ import pytest
 
 from evaluation.registers.contract import Contract, load_contract
 from evaluation.registers.findings import Finding
-from evaluation.registers.records import LATE_DEREGISTRATION_DAYS, PROJECT_BEGAN
+from evaluation.registers.records import LATE_DEREGISTRATION_DAYS, LATE_SHARE, PROJECT_BEGAN
 from evaluation.registers.site import Site
 from evaluation.registers.sources import open_delivery
 from evaluation.registers.validation import validate
@@ -25,6 +26,7 @@ COLUMNS = {
     "manadslon": "lopnr manad arbetsgivare_lopnr kontant_ersattning",
     "arsinkomst": "lopnr ar sun_niva",
     "funktionsnedsattning": "lopnr kod registrerad_datum",
+    "studier": "lopnr skolform start slut",
 }
 Rows = list[tuple[object, ...]]
 
@@ -160,22 +162,102 @@ def test_the_project_began_in_march_2018_and_an_offer_comes_first() -> None:
 def test_events_after_the_agencys_own_extraction_are_told_but_not_ends_decided_ahead() -> None:
     """The employment service extracted on the 15th of March; the tax agency is not among the deliverers, so the latest extraction holds for it."""
     told = found(
-        inskrivning=[("A", "1", "2023-03-15", "", ""), ("B", "1", "2023-03-16", "", "")],
-        program_beslut=[("A", "1", "JUG", "2023-03-15", "2024-12-31")],
+        leverans=[("Arbetsförmedlingen", "2023-03-15", "2023-02", "true"), ("SCB", "2023-03-01", "2023-02", "true")],
+        inskrivning=[("A", "1", "2023-02-15", "2023-03-15", ""), ("B", "1", "2023-02-15", "2023-03-16", "")],
+        program_beslut=[("A", "1", "JUG", "2023-02-15", "2024-12-31")],
         manadslon=[("A", "2023-03", "X", 1), ("A", "2023-04", "X", 1)],
         individ=[person("A"), person("B", left="2023-03-02")],
     )
     assert told == {
         ("individ", "utvandring_datum", "after_extraction"): (2,),
-        ("inskrivning", "inskriven_datum", "after_extraction"): (2,),
+        ("inskrivning", "avaktualiserad_datum", "after_extraction"): (2,),
         ("manadslon", "manad", "after_extraction"): (2,),
     }
 
 
 @pytest.mark.hand
 def test_a_month_is_complete_when_it_has_ended() -> None:
-    rows: Rows = [("A", "2023-03-31", "2023-03", "true"), ("B", "2023-03-30", "2023-03", "true"), ("C", "2023-03-30", "2023-02", "true")]
+    rows: Rows = [
+        ("SCB", "2023-03-31", "2023-03", "true"),
+        ("Arbetsförmedlingen", "2023-03-30", "2023-03", "true"),
+        ("Finsam Malmö", "2023-03-30", "2023-02", "true"),
+    ]
     assert found(leverans=rows) == {("leverans", "komplett_t_o_m", "incomplete"): (2,)}
+
+
+@pytest.mark.hand
+def test_an_agency_is_one_of_the_contract_and_the_nearest_is_named() -> None:
+    frames = {
+        "leverans": pd.DataFrame([("AF", *DELIVERY[0][1:]), ("Arbetsförmedlinge", *DELIVERY[0][1:])], columns=COLUMNS["leverans"].split()),
+        "individ": pd.DataFrame([person("A")], columns=COLUMNS["individ"].split()),
+        "studier": pd.DataFrame([("A", "komvux", "2020-01-01", "")], columns=COLUMNS["studier"].split()),
+    }
+    items = validate(open_delivery(frames, Site(threads=1), contract())).findings.items
+    told = {(item.key, *item.detail.values()): item.first_rows for item in items if item.key.startswith("agency")}
+    assert ("agency_unknown", "Arbetsförmedlingen") in told
+    assert {key: rows for key, rows in told.items() if key[0] == "agency_absent"} == {
+        ("agency_absent", "SCB", "individ"): (),
+        ("agency_absent", "CSN, Skolverket, UHR", "studier"): (),
+    }
+    assert sorted(row for (key, *_), rows in told.items() if key == "agency_unknown" for row in rows) == [1, 2]
+
+
+@pytest.mark.hand
+def test_a_delivery_is_synthetic_or_not_and_extracted_before_today() -> None:
+    rows: Rows = [("SCB", "2023-03-01", "2022-12", "true"), ("Arbetsförmedlingen", "2023-03-01", "2022-12", "false")]
+    assert found(leverans=rows) == {("leverans", "syntetisk", "synthetic_mixed"): (1,)}
+    today, tomorrow = (str(dt.date.today() + dt.timedelta(days=days)) for days in (0, 1))
+    rows = [("SCB", tomorrow, "2022-12", "true"), ("Arbetsförmedlingen", today, "2022-12", "true")]
+    assert found(leverans=rows) == {("leverans", "datauttag", "extraction_ahead"): (1,)}
+
+
+@pytest.mark.hand
+def test_more_than_a_tenth_after_the_last_complete_month_is_worth_a_warning() -> None:
+    assert LATE_SHARE == 0.1
+    early: Rows = [("A", str(number), f"{2000 + number}-01-01", f"{2000 + number}-02-01", "") for number in range(9)]
+    late = ("B", "1", "2023-01-01", "", "")
+    assert found(inskrivning=[*early, late]) == {}
+    assert found(inskrivning=[*early[1:], late]) == {("inskrivning", "inskriven_datum", "start_incomplete"): (9,)}
+    last = ("B", "1", "2022-12-31", "", "")
+    assert found(inskrivning=[last]) == {}
+
+
+@pytest.mark.hand
+def test_copies_and_spells_of_no_length_are_told_once_and_overlap_nothing() -> None:
+    rows: Rows = [
+        ("A", "1", 1, "2020-01-01", "2020-06-01", "11"),
+        ("A", "1", 1, "2020-01-01", "2020-06-01", "11"),
+        ("A", "1", 2, "2020-03-01", "2020-02-01", "11"),
+        ("A", "1", 2, "2020-03-01", "2020-02-01", "11"),
+        ("A", "1", 3, "2020-04-01", "2020-04-01", "11"),
+        ("A", "1", 3, "2020-04-01", "2020-04-01", "11"),
+        ("A", "1", 4, "2020-05-01", "2020-07-01", "11"),
+    ]
+    assert found(sokandekategori=rows) == {
+        ("sokandekategori", "", "row_repeated"): (2, 4, 6),
+        ("sokandekategori", "slut", "negative_spell"): (3,),
+        ("sokandekategori", "slut", "same_day"): (5,),
+        ("sokandekategori", "start", "overlap"): (7,),
+    }
+
+
+@pytest.mark.hand
+def test_where_the_people_cannot_be_read_nobody_is_called_unknown() -> None:
+    people = pd.DataFrame([("A", "1")], columns=["id", "kon"])
+    wages = pd.DataFrame([("A", "2020-01", "X", 1)], columns=COLUMNS["manadslon"].split())
+    told = validate(open_delivery({"individ": people, "manadslon": wages}, Site(threads=1), contract())).findings
+    assert ("individ", "lopnr", "column_missing") in {(item.table, item.column, item.key) for item in told.items}
+    assert "person_unknown" not in {item.key for item in told.items}
+    entries = pd.DataFrame([("A", "1", START, "", "", "JUG")], columns=COLUMNS["projekt_deltagande"].split())
+    registrations = pd.DataFrame([("1", START)], columns=["inskr_id", "inskriven_datum"])
+    told = validate(open_delivery({"projekt_deltagande": entries, "inskrivning": registrations}, Site(threads=1), contract())).findings
+    assert "unregistered" not in {item.key for item in told.items}
+
+
+@pytest.mark.hand
+def test_a_code_that_has_lost_its_zero_is_told_apart_from_one_that_never_was() -> None:
+    told = found(individ=[("A", "1", 1970, "7", "22", "1280", "", "", "false"), ("B", "1", 1970, "99", "22", "1280", "", "", "false")])
+    assert told == {("individ", "fodelselandgrupp", "zero_lost"): (1,), ("individ", "fodelselandgrupp", "code_unknown"): (2,)}
 
 
 @pytest.mark.hand

@@ -67,8 +67,8 @@ def rules_of(descriptor: dict[str, Any], values: list[Any]) -> list[str]:
         (field("integer"), [1, 2.5, 0.5], "x: must be a whole number; 2 of 3 rows do not, first at row 2; correct the decimals"),
         (field("integer", minimum=16), [16, 15], "x: must be at least 16; 1 of 2 rows does not, first at row 2; correct it, or widen the schema"),
         (field("number", maximum=0.5), [0.6, 0.5], "x: must be at most 0.5; 1 of 2 rows does not, first at row 1; correct it, or widen the schema"),
-        (SEX, ["f", "x", "m"], "sex: must be one of f, m; 1 of 3 rows does not, first at row 2; correct it, or add the level to the schema"),
-        (ENDED, [0, 1, 2], "ended: must be one of 0, 1; 1 of 3 rows does not, first at row 3; correct it, or add the level to the schema"),
+        (SEX, ["f", "x", "m"], "sex: must be one of f, m; 1 of 3 rows does not, first at row 2; write it as one of these"),
+        (ENDED, [0, 1, 2], "ended: must be one of 0, 1; 1 of 3 rows does not, first at row 3; write it as one of these"),
     ],
 )
 def test_a_broken_rule_is_told_with_its_rows_and_remedy(descriptor: dict[str, Any], values: list[Any], sentence: str) -> None:
@@ -117,6 +117,19 @@ def test_a_column_that_keeps_its_rules_has_no_problem(descriptor: dict[str, Any]
         (field("date"), ["201231"], ["must be a date written YYYY-MM-DD, and looks like YYMMDD"]),
         (field("date"), [44196, 44196.0], ["must be a date written YYYY-MM-DD, and looks like Excel's serial number of a day"]),
         (field("date"), ["2020-12-31 14:30:00"], ["must be a date written YYYY-MM-DD, and looks like YYYY-MM-DD hh:mm:ss"]),
+        (field("date"), ["9999-12-31", "2100-01-01", dt.date(2100, 1, 1)], ["must be empty while it lasts, not a date far ahead"]),
+        (field("yearmonth"), ["9999-12", "2099-12"], ["must be empty while it lasts, not a date far ahead"]),
+        (field("date"), ["NULL", "nan", "NaN", "-", "2099-12-31"], ["must be left empty where there is no date"]),
+        (
+            field("string") | {"categories": [{"value": "1"}, {"value": "2.0"}, {"value": "07"}]},
+            ["2", 7, "7", "1"],
+            ["must be written with all its zeros, as in 1, 2.0, 07"],
+        ),
+        (
+            field("string") | {"categories": [{"value": "1"}, {"value": "07"}]},
+            ["7", "2"],
+            ["must be written with all its zeros, as in 1, 07", "must be one of 1, 07"],
+        ),
         (field("yearmonth"), [202012], ["must be a month written YYYY-MM, and looks like YYYYMM"]),
         (field("yearmonth"), ["2020-12-31", "12/2020", "2020-13"], MONTHS),
     ],

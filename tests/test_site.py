@@ -97,8 +97,63 @@ def test_a_site_file_that_is_not_there_or_no_toml_is_refused_by_name(tmp_path: P
     with pytest.raises(InputError, match=r"site\.toml: is not valid TOML: .*line 2"):
         read('data = "x"\ntables\n', tmp_path)
     (tmp_path / "site.toml").write_bytes('data = "å"'.encode("latin-1"))
-    with pytest.raises(InputError, match="is not valid TOML"):
+    with pytest.raises(InputError, match=r"site\.toml: is not written in UTF-8; save it as UTF-8"):
         load_site(tmp_path / "site.toml")
+
+
+def test_the_mark_that_editors_put_first_is_no_part_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "site.toml").write_text('decimal = ","', encoding="utf-8-sig")
+    assert load_site(tmp_path / "site.toml").decimal == ","
+
+
+def test_a_path_with_backslashes_is_told_how_to_be_written(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"is not valid TOML: .*; write a path with a backslash in single quotes, or with / instead"):
+        read('data = "C:\\Users\\leverans"', tmp_path)
+    assert "data: must not hold a tab or line break" in problems('data = "C:\\temp\\new"', tmp_path)[0]
+    with pytest.raises(InputError, match=r"is not valid TOML: .*; correct it"):
+        read('separator = "\\t"\ntables', tmp_path)
+    assert str(read("temp_folder = 'C:\\leverans'", tmp_path).temp_folder).endswith("C:\\leverans")
+
+
+def test_the_table_and_column_of_codes_stand_in_quotes(tmp_path: Path) -> None:
+    (told,) = {line.partition(";")[2] for line in problems('[codes.individ.kon]\nM = "1"\nK = "2"', tmp_path)}
+    assert told == ' write codes."individ.kon"'
+
+
+@pytest.mark.hand
+def test_no_name_that_holds_an_identity_number_is_shown(tmp_path: Path) -> None:
+    number = "19800101-1234"
+    assert problems(f'"{number}" = 1\n[columns.individ]\n"{number}" = 3', tmp_path) == [
+        "***: input should be a valid string; correct it; reports/site.example.toml shows the form",
+        f"***: is not a key of the site file; choose among {', '.join(Site.model_fields)}",
+    ]
+    site = Site(
+        tables={number: "x"}, columns={"individ": {"SEX": number}, number: {"a": "b"}}, codes={"individ.kon": {number: "9"}, f"individ.{number}": {}}
+    )
+    with pytest.raises(InputError, match=r"\*\*\*: is not a table of the contract") as caught:
+        site.hold_against(load_contract())
+    assert len(caught.value.problems) == 5
+    assert number not in str(caught.value)
+    with pytest.raises(InputError, match="is not valid TOML") as caught:
+        read(f'["{number}"]\n["{number}"]', tmp_path)
+    assert number not in str(caught.value)
+
+
+@pytest.mark.hand
+def test_a_code_must_become_one_that_the_column_may_hold() -> None:
+    codes = {
+        "individ.kon": {"M": "1", "K": "3"},
+        "individ.skyddad": {"nej": "false", "ja": "yes"},
+        "sokandekategori.skat": {"A": "11", "B": "111"},
+        "inskrivning.kontor": {"a": "anything"},
+    }
+    with pytest.raises(InputError, match="does not fit data_schema/") as caught:
+        Site(codes=codes).hold_against(load_contract())
+    assert [f"{problem.where}; {problem.remedy[:20]}" for problem in caught.value.problems] == [
+        "codes.individ.kon.K; choose among 1, 2",
+        "codes.individ.skyddad.ja; choose among true, f",
+        "codes.sokandekategori.skat.B; did you mean 11?",
+    ]
 
 
 @pytest.mark.hand

@@ -319,6 +319,67 @@ def test_a_table_the_contract_does_not_know_is_refused_by_name() -> None:
         opened({"indvid": pd.DataFrame()})
 
 
+@pytest.mark.hand
+def test_no_name_of_a_file_or_table_that_holds_an_identity_number_is_shown(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"\*\*\*: is not a table of the contract") as caught:
+        opened({FAKE_ID: pd.DataFrame()})
+    assert FAKE_ID not in str(caught.value)
+    (tmp_path / "manadslon.csv").write_text(LINES, encoding="utf-8")
+    for name in (f"individ.{FAKE_ID}", "anna 19800101 1234.csv", "198001011234.txt"):
+        (tmp_path / name).touch()
+    site = Site(tables={"studier": f"{FAKE_ID}.csv"}, columns={"manadslon": {FAKE_ID: "lopnr"}}, threads=1)
+    delivery = opened(tmp_path, site)
+    assert sorted((item.table, item.column, item.key) for item in told(delivery)) == [
+        ("***", "", "file_named_by_identity"),
+        ("***", "", "file_named_by_identity"),
+        ("***", "", "file_unknown"),
+        ("manadslon", "***", "column_unmatched"),
+        ("studier", "", "file_missing"),
+    ]
+    assert "1234" not in repr(delivery.findings)
+    with pytest.raises(InputError, match=r"\*\*\*: is not a folder") as caught:
+        opened(tmp_path / FAKE_ID)
+    assert FAKE_ID not in str(caught.value)
+
+
+@pytest.mark.hand
+def test_a_mapping_of_a_column_that_is_not_there_is_told_with_the_nearest() -> None:
+    site = Site(columns={"inskrivning": {"AVORS": "avaktualiseringsorsak", "id": "lopnr"}, "individ": {"SEX": "kon"}}, threads=1)
+    delivery = opened({"inskrivning": pd.DataFrame(columns=["ID", "AVORSAK", "kontor"]), "individ": pd.DataFrame(columns=["Anna", "19"])}, site)
+    assert [(item.table, item.column, item.key, item.detail, item.severity) for item in told(delivery)] == [
+        ("individ", "SEX", "column_unmatched", {"near": "-"}, "error"),  # no header row: there are people in its place
+        ("inskrivning", "AVORS", "column_unmatched", {"near": "AVORSAK"}, "error"),
+    ]
+
+
+def test_what_is_no_source_is_told_what_is_one() -> None:
+    class Made:
+        tables = None
+
+    with pytest.raises(InputError, match=r"the delivery: cannot be read from Made; give its \.tables"):
+        opened(Made())
+    with pytest.raises(InputError, match="cannot be read from list; give a folder, the address of a database, or tables"):
+        opened([])
+    with pytest.raises(InputError, match="individ: is neither a file nor a data frame; by name"):
+        opened({"individ": 3})
+
+
+@pytest.mark.parametrize(("separator", "title"), [(",", "Uttag 2023"), (";", "Uttag, mars"), (",", "Uttag 2023,,,"), ("\t", '"Lön"')])
+def test_a_title_above_the_header_row_is_told_as_such(separator: str, title: str, tmp_path: Path) -> None:
+    (tmp_path / "manadslon.csv").write_text(f"{title}\n\n{LINES.replace(',', separator)}", encoding="utf-8")
+    assert [item.key for item in told(opened(tmp_path))] == ["title_row"]
+    with pytest.raises(InputError, match=r"manadslon\.csv: must have the header row as its first row; take away the title"):
+        read_table(tmp_path / "manadslon.csv")
+
+
+def test_a_title_above_the_header_row_of_a_sheet_is_told_as_such(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    for row in (["Uttag 2023"], [], ["lopnr", "manad", "kontant_ersattning"], ["P01", "2020-01", 1]):
+        book.active.append(row)
+    book.save(tmp_path / "manadslon.xlsx")
+    assert [item.key for item in told(opened(tmp_path))] == ["title_row"]
+
+
 def test_a_workbook_with_cells_beyond_its_header_is_refused(tmp_path: Path) -> None:
     book = openpyxl.Workbook()
     for row in (["lopnr", None, "manad"], ["P01", "x", "2020-01"], [], ["P02", "x", "2020-02", FAKE_ID]):
@@ -383,7 +444,7 @@ def test_a_duckdb_file_is_read_with_its_types_and_let_go(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     "address",
-    ["sqlite:///{}/none.db", "duckdb:///{}/none.db", "duckdb:///{}/text.db", "nosuchdriver://u:secret@h/d", "postgresql://u:secret@localhost:1/d"],
+    ["sqlite:///{}/none.db", "duckdb:///{}/none.db", "duckdb:///{}/text.db", "nosuchdriver://u:secret@h/d"],
 )
 def test_a_database_that_cannot_be_opened_is_refused_without_its_address(address: str, tmp_path: Path) -> None:
     (tmp_path / "text.db").write_text(FAKE_ID * 99, encoding="utf-8")
@@ -398,3 +459,20 @@ def test_a_database_without_any_table_is_no_delivery(tmp_path: Path) -> None:
         connection.execute("create table other (a)")
     with pytest.raises(InputError, match="holds no table of the contract"):
         opened(f"sqlite:///{tmp_path / 'r.db'}")
+
+
+def test_a_driver_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_driver(*_: object, **__: object) -> None:
+        raise ModuleNotFoundError("No module named 'psycopg' for u:secret@h", name="psycopg")
+
+    monkeypatch.setattr("sqlalchemy.create_engine", without_driver)
+    with pytest.raises(InputError, match="the database: needs the Python module psycopg; install the package that has it") as caught:
+        opened("postgresql+psycopg://u:secret@h/d")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("r.db", "sqlite"), ("r.SQLITE", "sqlite"), ("r.duckdb", "duckdb")])
+def test_the_file_of_a_database_is_told_its_address(name: str, kind: str, tmp_path: Path) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(InputError, match=rf"is a file, not a folder; a database has an address: {kind}:///.*{name}"):
+        opened(tmp_path / name)

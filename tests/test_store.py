@@ -1,11 +1,13 @@
 """The registers answer questions about themselves, and the database keeps to its memory."""
 
 import datetime as dt
+import re
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from evaluation.errors import InputError
 from evaluation.registers.contract import load_contract
 from evaluation.registers.store import TYPES, Registers, open_store, scalar
 
@@ -38,6 +40,18 @@ def test_one_agency_with_invented_records_makes_the_registers_synthetic(register
 def test_a_table_comes_as_a_frame_also_after_a_question(registers: Registers) -> None:
     assert registers.complete_until
     pd.testing.assert_frame_equal(registers.frame("individ"), pd.DataFrame({"lopnr": ["P0", "P1", "P2"]}))
+
+
+def test_registers_introduce_themselves_in_one_line(registers: Registers) -> None:
+    assert repr(registers) == "Registers(2 tables, 5 rows, synthetic, complete until 2022-02-28)"
+    assert re.fullmatch(r"Contract\(version 1\.\d+\.\d+, 15 tables, 18 code lists\)", repr(registers.contract))
+
+
+def test_a_table_that_was_not_delivered_is_told_with_the_nearest_that_was(registers: Registers) -> None:
+    with pytest.raises(InputError, match=r"is not among those delivered; did you mean individ\?"):
+        registers.frame("indvid")
+    with pytest.raises(InputError, match=r"choose among leverans, individ"):
+        registers.frame("x")
 
 
 def test_a_question_without_an_answer_has_none(registers: Registers) -> None:

@@ -245,3 +245,10 @@ def test_a_world_with_too_few_people_is_refused_with_its_counts(monkeypatch: pyt
     monkeypatch.setattr(simulate, "SURPLUS", 0.9)
     with pytest.raises(InputError, match=r"cannot both be had: 37 of 37 could start, \d+ of 400 were left to compare with"):
         simulate_registers(40, 400, seed=1)
+
+
+def test_numbers_out_of_bounds_are_refused_together() -> None:
+    with pytest.raises(
+        InputError, match=r"the world cannot be simulated \(2 problems\)(.|\n)*pool: input should be greater(.|\n)*dirt: input should be less"
+    ):
+        simulate_registers(40, 40, seed=1, dirt=0.5)

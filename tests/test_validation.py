@@ -16,7 +16,7 @@ from evaluation.registers.sources import Delivery, open_delivery
 from evaluation.registers.store import TYPES
 from evaluation.registers.validation import Validation, read_registers, validate
 
-LEVERANS = "myndighet;datauttag;komplett_t_o_m;syntetisk\nSCB;01/03/2023;2022-12;true\n"
+LEVERANS = "myndighet;datauttag;komplett_t_o_m;syntetisk\nSCB;01/03/2023;2022-12;true\nArbetsförmedlingen;01/03/2023;2022-12;true\n"
 INDIVID = (
     "lopnr;kon;fodelsear;fodelselandgrupp;utlsvbakg;kommun;dod_datum;skyddad\n P2 ;2; 1980 ;00;22;1280;02/01/2020;FALSE\nP1;1;1970;00;22;1280;;0\n"
 )
@@ -198,3 +198,29 @@ def test_the_order_of_the_rows_changes_no_count(shuffle: Callable[[pd.DataFrame]
 
     assert counts(shuffle(frame)) == counts(frame)
     assert len(counts(frame)) > 5
+
+
+def test_the_site_says_where_the_delivery_is_and_may_be_a_file(folder: Path) -> None:
+    (folder / "site.toml").write_text('data = "."\ndate_format = "%d/%m/%Y"\ndecimal = ","\nthreads = 1', encoding="utf-8")
+    for site in (folder / "site.toml", str(folder / "site.toml"), SITE.model_copy(update={"data": str(folder)})):
+        assert read_registers(site=site, contract=contract()).names == ("leverans", "individ", "stod_beslut")
+    with pytest.raises(InputError, match="the delivery: is not given; give a folder, tables or a database, or a site that says where the data are"):
+        read_registers(contract=contract())
+    with pytest.raises(InputError, match="site: cannot be read from dict; give a Site, or the path of a site file"):
+        read_registers(folder, site={}, contract=contract())
+
+
+@pytest.mark.hand
+@pytest.mark.parametrize(("said", "synthetic"), [("true", True), ("false", False), ("kanske", None)])
+def test_whether_the_data_are_synthetic_is_known_although_errors_stop_the_run(said: str, synthetic: bool | None, folder: Path) -> None:
+    (folder / "leverans.csv").write_text(LEVERANS.replace("true", said), encoding="utf-8")
+    (folder / "individ.csv").unlink()
+    validation = validated(folder)
+    assert (validation.registers, validation.synthetic) == (None, synthetic)
+
+
+def test_a_name_in_the_header_is_neither_shown_nor_passed(folder: Path) -> None:
+    (folder / "stod_beslut.csv").write_text(STOD.replace("subventionsgrad", "Anna Hemlig 19800101 1234"), encoding="utf-8")
+    found = validated(folder).findings
+    assert "identity_in_name" in {item.key for item in found.of("error")}
+    assert all("Anna" not in text and "1234" not in text for text in (repr(found.items), found.to_frame("sv").to_string()))

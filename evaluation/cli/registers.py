@@ -101,6 +101,8 @@ def check(
         from evaluation.reporting.check import write_check
 
         chosen = load_site(site) if site else Site()
+        if data and chosen.data:
+            typer.echo("DATA on the command line is read, not the data the site file names", err=True)
         delivery = open_delivery(_source(data, chosen.data), chosen)
         step("Holding it against the contract")
         validation = validate(delivery)
@@ -114,7 +116,16 @@ def check(
         step("Writing the page")
         both = len(language.languages) > 1
         for one in language.languages:
-            page = write_check(out, findings=validation.findings, registers=registers, profile=profile, audit=audit, language=one, linked=both)
+            page = write_check(
+                out,
+                findings=validation.findings,
+                registers=registers,
+                profile=profile,
+                audit=audit,
+                synthetic=validation.synthetic,
+                language=one,
+                linked=both,
+            )
             step.done(f"Check: {page}")
     if not quiet:
         _print_findings(validation.findings)
@@ -160,8 +171,8 @@ def templates(out: Out) -> None:
             raise InputError(
                 [Problem(str(out), f"already holds {', '.join(there)}", "choose another folder: a table that is there may be filled in")]
             )
-        out.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
             (out / name).write_text(text, encoding="utf-8")
         typer.echo(f"{len(files)} files: {out}")
 
@@ -191,6 +202,10 @@ def _interval(low: float, high: float) -> str:
     return f"{low:.1%}" if low == high else f"{low:.1%}-{high:.1%}"
 
 
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
+
+
 def _print_findings(findings: Findings) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -206,4 +221,4 @@ def _print_findings(findings: Findings) -> None:
     if told:
         console.print(table)
     errors, notes = len(findings.of("error")), len(findings.of("note"))
-    console.print(f"{errors} errors, {len(told) - errors} warnings; {notes} notes on the page")
+    console.print(f"{_counted(errors, 'error')}, {_counted(len(told) - errors, 'warning')}; {_counted(notes, 'note')} on the page")

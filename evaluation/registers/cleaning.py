@@ -85,6 +85,11 @@ class CleanRegisters:
     names: tuple[str, ...]
     audit: pd.DataFrame
 
+    def __repr__(self) -> str:
+        """Say what cleaning did, in one line."""
+        removed, changed = (int(self.audit[column].sum()) for column in ("removed", "changed"))
+        return f"CleanRegisters({', '.join(self.names)}; {removed:,} rows removed, {changed:,} changed; gaps up to {self.spec.gap_days} days bridged)"
+
     @cached_property
     def until(self) -> dt.date:
         """The first day that is not observed: the day after the last complete month."""

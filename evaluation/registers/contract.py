@@ -79,6 +79,10 @@ class Contract:
     tables: dict[str, Schema]
     codes: dict[str, CodeList]
 
+    def __repr__(self) -> str:
+        """Say which contract it is."""
+        return f"Contract(version {self.version}, {len(self.tables)} tables, {len(self.codes)} code lists)"
+
 
 def load_contract(codes_folder: str | Path | None = None) -> Contract:
     """Read the data contract, with a site's own code lists where it has them.

@@ -19,7 +19,7 @@ from evaluation.registers.contract import ALWAYS, CodeList, Contract
 from evaluation.registers.findings import load_rules
 from evaluation.registers.schema import Field, Schema
 
-CHECKLIST = "LEVERANS.md"
+CHECKLIST, LISTS = "LEVERANS.md", "kodlistor"
 SENSITIVE = {
     "origin": ("känslig: ursprung", "sensitive: origin"),
     "health": ("känslig: hälsa", "sensitive: health"),
@@ -44,6 +44,7 @@ _SEVERITIES = {
     "note": ("Noteringar: bara upplysning", "Notes: told and no more"),
 }
 _YES, _NO = "✓", "–"
+_SENT = ["kod", "benamning_sv", "label_en", "giltig_fran", "giltig_till"]  # the class of a code is the evaluation's business
 _EXAMPLE = {"myndighet": "Arbetsförmedlingen", "datauttag": "2026-02-02", "komplett_t_o_m": "2025-12", "syntetisk": "false"}
 
 _CHECKLIST_SV = """\
@@ -52,7 +53,10 @@ _CHECKLIST_SV = """\
 Dataavtalet version {version}. In English: see the end of this page. Inget särskilt program behövs; mallarna är
 vanliga CSV-filer.
 
-1. **Era filer.** Tabellen säger vem som levererar vad. Lämna de kolumner som mallen har och inga andra.
+1. **Era filer.** Tabellen säger vem som levererar vad. Lämna de kolumner som mallen har och inga andra. Vilka personer
+   och år det gäller står i beställningen; säger den inget annat gäller alla som någon dag från och med 2016 haft ett beslut
+   om jobb- och utvecklingsgarantin i kommunen, alla deltagare i projektet, och för dem allt från tio år före 2016 till
+   uttaget. `kommun` är folkbokföringskommunen vid uttaget, `utvandring_datum` den senaste utvandringen.
 
 {agencies}
 2. **Mallarna.** En fil per tabell, med mallens filnamn och rubrikrad. En rad per post. Saknas en uppgift lämnas den
@@ -61,9 +65,12 @@ vanliga CSV-filer.
 3. **Formatet.** Teckenkodning UTF-8. Komma mellan kolumnerna, punkt som decimaltecken, citattecken (") kring text som
    innehåller komma. Datum ÅÅÅÅ-MM-DD, månad ÅÅÅÅ-MM, ja och nej som true och false. Koder är text: 01 får inte bli 1.
    Spara inte om filen i Excel, som ändrar både koder och datum. Har er myndighet andra koder eller ett annat format än
-   listorna nedan: leverera som ni har det, oförändrat, och bifoga er egen kodlista. Mottagaren översätter.
+   listorna i `kodlistor/`: leverera som ni har det, oförändrat, och bifoga er egen kodlista. Mottagaren översätter.
+   Jämför också betydelserna: samma siffra kan betyda något annat hos er. Nämner kontrollen site.toml gäller det
+   mottagaren, inte er.
 4. **Inga personnummer.** Varken personnummer, samordningsnummer, namn, adress eller fritext får finnas i någon kolumn
-   eller i filnamnet. Personer med skyddade personuppgifter levereras inte alls.
+   eller i filnamnet. Personer med skyddade personuppgifter levereras inte alls. Kontrollen hittar
+   personnummer, men inte namn: dem måste ni själva leta efter.
 5. **Samma löpnummer överallt.** En person har samma `lopnr` i alla filer från alla myndigheter och i nästa leverans.
    Därför håller en enda myndighet nyckeln, den som avtalet anger: ni skickar personnumren dit och får löpnummer
    tillbaka. Löpnumret är draget på måfå. Det får inte räknas fram ur personnumret, inte heller som kontrollsumma
@@ -89,15 +96,19 @@ _CHECKLIST_EN = """\
 # In English: delivering register records to the evaluation of Malmökraften
 
 1. **Your files.** The table at the top says which agency delivers which. Deliver the template's columns and no others.
+   The order says which people and years; if it does not: everybody with a decision on the job and development guarantee
+   in the municipality any day from 2016 on, all participants in the project, and of them everything from ten years
+   before 2016 to the extraction. `kommun` is the residence at the extraction, `utvandring_datum` the latest emigration.
 2. **The templates.** One file per table, with the template's name and header row. One row per entry. Leave what is
    missing empty: not 0, NULL or 9999. Deliver entries as the register holds them, duplicates and overlaps too;
    cleaning counts and mends them.
 3. **The format.** UTF-8, commas between columns, points in decimals, quotation marks (") around text that holds a
    comma. Dates YYYY-MM-DD, months YYYY-MM, true and false. Codes are text: 01 must not become 1. Do not save the file
-   again in Excel, which changes codes and dates. If your codes or format differ from the lists below, deliver them as
-   they are and enclose your own code list; the receiver translates.
+   again in Excel, which changes codes and dates. If your codes or format differ from the lists in `kodlistor/`,
+   deliver them as they are and enclose your own code list; the receiver translates. Compare the meanings too: the same
+   number may mean something else with you. Where the check speaks of site.toml it speaks to the receiver.
 4. **No personal identity numbers**, names, addresses or free text, in any column or file name. People with protected
-   identities are not delivered.
+   identities are not delivered. The check finds identity numbers, but not names: look for those yourselves.
 5. **The same `lopnr` everywhere** for the same person: in every file, from every agency, and in the next delivery.
    One agency, named in the agreement, holds the key. The number is drawn at random, never computed from the personal
    identity number, not even as a hash: all of them can be tried within minutes. The key never travels with the
@@ -131,7 +142,7 @@ def render_dictionary(contract: Contract) -> str:
 
 
 def templates(contract: Contract) -> dict[str, str]:
-    """Give what is sent to an agency: an empty CSV file with its header row for each table, and a checklist in Swedish and English.
+    """Give what is sent to an agency: a CSV file with its header row for each table, the code lists, and a checklist in Swedish and English.
 
     Parameters
     ----------
@@ -143,7 +154,8 @@ def templates(contract: Contract) -> dict[str, str]:
         Text by file name.
     """
     empty = {f"{name}.csv": _csv(_names(schema)) for name, schema in contract.tables.items()}
-    return {CHECKLIST: _checklist(contract)} | empty
+    lists = {f"{LISTS}/{name}.csv": listed.entries[_SENT].replace(ALWAYS, "").to_csv(index=False) for name, listed in contract.codes.items()}
+    return {CHECKLIST: _checklist(contract)} | empty | lists
 
 
 def _opening(contract: Contract) -> str:
@@ -304,7 +316,7 @@ def _checklist(contract: Contract) -> str:
         example=_indented(f"```\n{filled}```"),
         sensitive=_indented("\n".join(f"- {line}" for line in _sensitive(contract))),
     )
-    files = "\n\n".join(_file(schema, contract) for schema in contract.tables.values())
+    files = "\n\n".join(map(_file, contract.tables.values()))
     return f"{swedish}\n# Filerna / The files\n\n{files}\n\n{_CHECKLIST_EN}"
 
 
@@ -321,7 +333,7 @@ def _sensitive(contract: Contract) -> Iterator[str]:
                 yield f"{schema.name}.csv ({swedish}): {', '.join(columns)}"
 
 
-def _file(schema: Schema, contract: Contract) -> str:
+def _file(schema: Schema) -> str:
     """Describe one file to whoever fills it in."""
     required = ("krävs", "required") if schema.required else ("kan utelämnas", "may be left out")
     title = (
@@ -335,11 +347,18 @@ def _file(schema: Schema, contract: Contract) -> str:
             entry.titles["en"],
             _both(*FORMS[entry.kind]),
             _mark(entry.required),
-            ", ".join(dict.fromkeys(contract.codes[entry.codelist].entries["kod"]) if entry.codelist else entry.levels) or _NO,
+            _allowed(entry),
         )
         for entry in schema.fields
     ]
     return f"{title}\n\n{_grid(heads, rows)}"
+
+
+def _allowed(entry: Field) -> str:
+    """Say which values may be filled in, to somebody who has the folder of templates and nothing else."""
+    if entry.codelist:
+        return f"[{entry.codelist}]({LISTS}/{entry.codelist}.csv)"
+    return _values(entry)
 
 
 def _names(schema: Schema) -> list[str]:

@@ -32,6 +32,7 @@ CHUNK = 50_000  # rows in memory at a time where a file does not go straight int
 
 _SEPARATORS: tuple[Separator, ...] = (",", ";", "\t", "|")
 _BLOCK = 1 << 20  # bytes
+_LOOK = 6  # rows in which a title above the header row shows: the title, a date or a blank, the header and some of the table
 _PYTHON: dict[Encoding, str] = {"utf-8": "utf-8-sig"}  # where Python's name is another: without the mark that spreadsheets put first
 
 
@@ -70,7 +71,7 @@ def unreadable(error: Exception) -> Refused:
 
 
 def find_dialect(file: Path, encoding: Encoding | None = None, separator: Separator | None = None) -> Dialect:
-    """Find out how a text file is written; refused if it is empty or holds bytes that no text holds.
+    """Find out how a text file is written; refused if it is empty, holds bytes that no text holds or begins with a title.
 
     Parameters
     ----------
@@ -86,10 +87,13 @@ def find_dialect(file: Path, encoding: Encoding | None = None, separator: Separa
     """
     encoding = encoding or _find_encoding(file)
     with _opened(file, encoding) as stream:
-        first = next((line for line in stream if line.strip()), "")
-        if not first:
+        lines = list(islice((line for line in stream if line.strip()), _LOOK))
+        if not lines:
             raise Refused("file_empty")
-        found = separator or _find_separator(first)
+        # a title has another separator than the table, or none
+        if _is_title([row for row in csv.reader(lines, delimiter=separator or _find_separator("".join(lines))) if row]):
+            raise Refused("title_row")
+        found = separator or _find_separator(lines[0])
         stream.seek(0)
         header = next(row for row in csv.reader(stream, delimiter=found) if row)
     return Dialect(encoding, found, header)
@@ -122,7 +126,7 @@ def text_frames(file: Path, dialect: Dialect) -> Iterator[pd.DataFrame]:
 def frames(file: Path, table: str) -> Iterator[pd.DataFrame]:
     """Read a workbook or a file of a statistical program as data frames, some rows at a time; the first has the columns even if there is no row.
 
-    Refused if it is not clear which sheet is meant, or if a sheet has cells beyond its header row.
+    Refused if it is not clear which sheet is meant, or if a sheet has a title above its header row or cells beyond it.
 
     Parameters
     ----------
@@ -169,6 +173,12 @@ def _find_separator(line: str) -> Separator:
     return max(counts, key=counts.__getitem__)
 
 
+def _is_title(rows: Sequence[Sequence[object]]) -> bool:
+    """Tell whether the first row has far fewer filled fields than the table below it."""
+    first, *below = (sum(cell not in (None, "") for cell in row) for row in rows)
+    return 2 * first < max(below, default=0)
+
+
 def _opened(file: Path, encoding: Encoding) -> TextIO:
     return file.open("r", encoding=_PYTHON.get(encoding, encoding), newline="")
 
@@ -187,6 +197,8 @@ def _sheet(file: Path, table: str) -> pd.DataFrame:
     if len(filled) > 1 and len(named) != 1:
         raise Refused("sheets")
     header, *rows = filled[named[0] if named else next(iter(filled))]
+    if _is_title([header, *rows[: _LOOK - 1]]):
+        raise Refused("title_row")
     width = max(place for place, cell in enumerate(header, start=1) if cell is not None)
     beyond = [place for place, row in enumerate(rows, start=1) if any(cell is not None for cell in row[width:])]
     if beyond:

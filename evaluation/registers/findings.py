@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from typing import Literal
@@ -16,6 +16,7 @@ from typing import Literal
 import pandas as pd
 
 from evaluation.errors import Problem, SchemaError
+from evaluation.registers.identity import masked
 
 Severity = Literal["error", "warning", "note"]
 FIRST_ROWS = 5  # row numbers told per rule: enough to find the pattern, few enough to read
@@ -147,7 +148,14 @@ class Findings:
 
 
 def collect(items: Iterable[Finding], tables: Iterable[str]) -> Findings:
-    """Put findings in reading order: errors first, then warnings, then notes; within each in the order of the tables."""
+    """Put findings in reading order: errors first, then warnings, then notes; within each in the order of the tables.
+
+    Every finding of a delivery passes here, so here the names that look like an identity number are masked.
+    """
     severities: tuple[Severity, ...] = ("error", "warning", "note")
     place = {name: position for position, name in enumerate(tables)}
-    return Findings(tuple(sorted(items, key=lambda item: (severities.index(item.severity), place.get(item.table, -1)))))
+    shown = (
+        replace(item, table=masked(item.table), column=masked(item.column), detail={key: masked(text) for key, text in item.detail.items()})
+        for item in items
+    )
+    return Findings(tuple(sorted(shown, key=lambda item: (severities.index(item.severity), place.get(item.table, -1)))))

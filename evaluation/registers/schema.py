@@ -61,8 +61,10 @@ class Shape(NamedTuple):
 
 _ISO_DAY = "[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}([ T]00:00:00([.]0+)?)?"  # databases write a day with its midnight
 _ISO_MONTH = "[1-9][0-9]{3}-[0-9]{2}(-01([ T]00:00:00([.]0+)?)?)?"  # and spreadsheets a month as its first day
+FAR = "date '2100-01-01'"  # from here on a date stands for none: 9999-12-31 is how databases write that something lasts
 _DAYS = "between date '1000-01-01' and date '9999-12-31'"  # the years of four digits: further out, databases count to infinity
 _D, _M, _Y = "(0?[1-9]|[12][0-9]|3[01])", "(0?[1-9]|1[0-2])", "(18|19|20)[0-9]{2}"
+_NOTHING = Shape("nothing_written", "NULL", "(?i:null|nan|nat|none|na|n/a|-+|[.]+)")  # how programs write that there is none
 _DATE_SHAPES = (  # no text fits two of them
     Shape("date_format", "DD/MM/YYYY", f"{_D}/{_M}/{_Y}", "%d/%m/%Y"),
     Shape("date_format", "MM/DD/YYYY", f"{_M}/(1[3-9]|2[0-9]|3[01])/{_Y}", "%m/%d/%Y"),
@@ -74,11 +76,13 @@ _DATE_SHAPES = (  # no text fits two of them
     Shape("date_format", "YYYYMMDD", f"{_Y}[0-9]{{4}}", "%Y%m%d"),
     Shape("date_format", "YYMMDD", "[0-9]{6}", "%y%m%d"),
     Shape("date_serial", "Excel", "[2-5][0-9]{4}"),  # days since 1899-12-30: 1954 to 2064
+    _NOTHING,
 )
 _MONTH_SHAPES = (
     Shape("month_format", "YYYYMM", f"{_Y}[0-9]{{2}}"),
     Shape("month_format", "YYYY-MM-DD", f"{_Y}-{_M}-{_D}"),
     Shape("month_format", "MM/YYYY", f"{_M}/{_Y}"),
+    _NOTHING,
 )
 
 
@@ -198,7 +202,9 @@ class Field:
             found.append(Check(self.name, "pattern", f"not regexp_full_match({written}, {literal(self.pattern)})", {"pattern": self.pattern}))
         if self.levels:
             level = f"coalesce(cast({value} as varchar), {written})" if self.kind == "integer" else written
-            found.append(Check(self.name, "level", f"{level} not in ({', '.join(map(literal, self.levels))})", {"levels": ", ".join(self.levels)}))
+            found.append(known_check(self.name, level, ", ".join(map(literal, self.levels)), "level", {"levels": ", ".join(self.levels)}))
+        if self.kind in ("date", "yearmonth"):
+            found.append(Check(self.name, "date_far", f"{value} >= {FAR}"))
         return found
 
     def _value(self, stored: str, notation: Notation) -> str:
@@ -414,6 +420,24 @@ def load_schema(name: str) -> Schema:
 def _translations(entry: dict[str, Any], key: str, otherwise: str) -> dict[str, str]:
     swedish = entry.get(key, otherwise)
     return {"sv": swedish, "en": entry.get(f"{key}@en", swedish)}
+
+
+def known_check(column: str, code: str, known: str, key: str, detail: dict[str, str]) -> Check:
+    """Give the check that a code is known; of those that are not, the ones that would be with the zero that a program took away are told apart.
+
+    Parameters
+    ----------
+    column : str
+    code, known : str
+        In SQL: the code, and the list or query of those it must be among.
+    key : str
+        The rule that is broken by the others.
+    detail : dict of str to str
+        What is known, by the one name the rule has for it.
+    """
+    broken, lost = f"{code} not in ({known})", f"('0' || {code} in ({known}) or {code} || '.0' in ({known}))"
+    closer = Check(column, "zero_lost", f"{broken} and {lost}", {"known": ", ".join(detail.values())})
+    return Check(column, key, broken, instead=(closer, Check(column, key, f"{broken} and not {lost}", detail)))
 
 
 def text_of(name: str) -> str:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
+import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -17,12 +18,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from evaluation.errors import InputError, Problem
 from evaluation.registers.contract import Contract
+from evaluation.registers.identity import masked
 from evaluation.registers.schema import ISO_DATE, Notation
+from evaluation.registers.schema import Field as Column
 
 Separator = Literal[",", ";", "\t", "|"]
 Encoding = Literal["utf-8", "cp1252", "latin-1", "utf-16"]
 _SIMILAR = 0.4  # as in a plan: a key is one of few, so even a distant likeness is worth asking about
 _FILE_ADDRESSES = ("sqlite:///", "duckdb:///")  # databases that are files, so that their address holds a path
+_CORRECT = "correct it; reports/site.example.toml shows the form"
+_BACKSLASH = re.compile(r'"[^"\n]*\\[^\\"bfnrt]')  # not one of those that TOML reads as a sign of another kind
+_BACKSLASHES = "write a path with a backslash in single quotes, or with / instead; reports/site.example.toml shows the form"
 _PROBE = dt.date(2001, 12, 31)  # day, month and year differ, so that a format that loses one of them cannot give it back
 
 
@@ -55,6 +61,13 @@ class Site(BaseModel):
             raise ValueError('must write year, month and day, such as "%d/%m/%Y"')
         return value
 
+    @field_validator("data", "codes_folder", "temp_folder")
+    @classmethod
+    def _is_path(cls, value: str | Path | None) -> str | Path | None:
+        if not str(value).isprintable():
+            raise ValueError("must not hold a tab or line break, as a path with a backslash does if it is not in single quotes")
+        return value
+
     @property
     def notation(self) -> Notation:
         """How this site writes dates and numbers."""
@@ -66,7 +79,7 @@ class Site(BaseModel):
         Raises
         ------
         InputError
-            With every unknown table and column, and the nearest known one.
+            With every unknown table, column and code, and the nearest known one.
         """
         problems = list(self._unknown(contract))
         if problems:
@@ -83,6 +96,15 @@ class Site(BaseModel):
                 known = [entry.name for entry in contract.tables[name].fields]
                 if column not in known:
                     yield _unknown(f"{key}.{name}.{column}", f"a column of {name}", column, known)
+                elif key == "codes":
+                    yield from self._unknown_codes(
+                        f"{name}.{column}", _codes(contract, next(entry for entry in contract.tables[name].fields if entry.name == column))
+                    )
+
+    def _unknown_codes(self, name: str, known: Collection[str]) -> Iterator[Problem]:
+        for theirs, ours in self.codes[name].items():
+            if known and ours not in known:
+                yield _unknown(f"codes.{name}.{theirs}", "translated to a level or code of the column", ours, known)
 
 
 def load_site(path: str | Path) -> Site:
@@ -100,20 +122,24 @@ def load_site(path: str | Path) -> Site:
     Raises
     ------
     InputError
-        If the file is absent or not TOML, or with every key that is unknown or wrong; unknown ones with the nearest valid key.
+        If the file is absent, not UTF-8 or not TOML, or with every key that is unknown or wrong; unknown ones with the nearest valid key.
     """
-    file = Path(path)
+    file, where = Path(path), masked(str(path))
     try:
-        values = tomllib.loads(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8-sig")  # an editor may put a mark first
+        values = tomllib.loads(text)
     except OSError:
-        raise InputError([Problem(str(file), "cannot be opened", "give the path of the site file")]) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError([Problem(str(file), f"is not valid TOML: {error}", "correct it; reports/site.example.toml shows the form")]) from None
+        raise InputError([Problem(where, "cannot be opened", "give the path of the site file")]) from None
+    except UnicodeDecodeError:
+        raise InputError([Problem(where, "is not written in UTF-8", "save it as UTF-8")]) from None
+    except tomllib.TOMLDecodeError as error:
+        remedy = _BACKSLASHES if _BACKSLASH.search(text) else _CORRECT
+        raise InputError([Problem(where, f"is not valid TOML: {masked(str(error))}", remedy)]) from None
     try:
         site = Site.model_validate(values)
     except ValidationError as error:
         told = [_problem(entry["loc"], entry["type"], entry["msg"]) for entry in error.errors(include_input=False, include_url=False)]
-        raise InputError(told, f"{file} cannot be used") from None
+        raise InputError(told, f"{where} cannot be used") from None
     folders = {key: file.parent / folder for key in ("codes_folder", "temp_folder") if (folder := getattr(site, key))}
     return site.model_copy(update={**folders, "data": _beside(file.parent, site.data)})
 
@@ -129,10 +155,19 @@ def _problem(location: tuple[str | int, ...], kind: str, message: str) -> Proble
     where = ".".join(map(str, location))
     if kind == "extra_forbidden":
         return _unknown(where, "a key of the site file", where, Site.model_fields)
+    if location[0] == "codes" and len(location) > 2 and kind == "string_type":  # a table within a table, which has the codes one floor further down
+        key = masked(".".join(map(str, location[1:])))
+        return Problem(f"codes.{key}", "must have its name in quotes", f'write codes."{key}"')
     rule = message.removeprefix("Value error, ")
-    return Problem(where, rule[:1].lower() + rule[1:], "correct it; reports/site.example.toml shows the form")
+    return Problem(masked(where), rule[:1].lower() + rule[1:], _CORRECT)
 
 
 def _unknown(where: str, what: str, name: str, known: Iterable[str]) -> Problem:
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=_SIMILAR)
-    return Problem(where, f"is not {what}", f"did you mean {near[0]}?" if near else f"choose among {', '.join(known)}")
+    return Problem(masked(where), f"is not {what}", f"did you mean {near[0]}?" if near else f"choose among {', '.join(known)}")
+
+
+def _codes(contract: Contract, column: Column) -> list[str]:
+    """Give what may stand in a column; nothing where anything may."""
+    listed = contract.codes.get(column.codelist or "")
+    return ["true", "false", "1", "0"] if column.kind == "boolean" else [*column.levels, *(dict.fromkeys(listed.entries["kod"]) if listed else ())]

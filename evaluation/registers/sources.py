@@ -13,6 +13,7 @@ SQLAlchemy, database addresses: https://docs.sqlalchemy.org/en/20/core/engines.h
 from __future__ import annotations
 
 import contextlib
+import difflib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -27,7 +28,7 @@ from evaluation.registers.checks import identifier, land_frame, literal, stored_
 from evaluation.registers.contract import Contract, load_contract
 from evaluation.registers.files import CHUNK, KINDS, TEXT, Refused, find_dialect, frames, is_ended, text_frames, unreadable
 from evaluation.registers.findings import Finding, Findings, collect
-from evaluation.registers.identity import looks_like_identity_number
+from evaluation.registers.identity import masked, names_a_person
 from evaluation.registers.schema import Schema
 from evaluation.registers.site import Encoding, Separator, Site
 from evaluation.registers.store import open_store
@@ -40,6 +41,8 @@ _DUCKDB = "duckdb:///"
 _SEPARATOR_NAMES: dict[Separator, str] = {",": "','", ";": "';'", "\t": "TAB", "|": "'|'"}
 _ENCODING_NAMES: dict[Encoding, str] = {"cp1252": "Windows-1252 (Latin-1)", "latin-1": "Latin-1", "utf-16": "UTF-16"}
 _NATIVE: dict[Encoding, str] = {"utf-8": "utf-8", "cp1252": "latin-1", "latin-1": "latin-1"}  # DuckDB refuses what only Windows' encoding has
+_FRAMES = "by name, each a data frame or the path of a file"
+_DATABASE_FILES = {".db": "sqlite", ".sqlite": "sqlite", ".sqlite3": "sqlite", ".duckdb": "duckdb"}  # whose they mostly are
 _DECIMAL_COMMA = r"[-+]?[0-9]+,[0-9]+"
 _NUMBER = r"[-+]?[0-9]+(?:[.,][0-9]+)?"
 
@@ -85,19 +88,19 @@ def read_table(path: str | Path, *, without: Collection[str] = ()) -> pd.DataFra
     InputError
         If the file is absent, empty, of another kind, not readable as what it claims to be, or writes decimals with commas.
     """
-    file = Path(path)
+    file, where = Path(path), masked(str(path))
     if file.suffix.lower() not in KINDS:
-        kind = f"is of a kind that is not read here ({file.suffix or 'no ending'})"
-        raise InputError([Problem(str(file), kind, "save it as CSV in UTF-8 with commas, ending in .csv, or as Parquet or Excel")])
+        kind = f"is of a kind that is not read here ({masked(file.suffix) or 'no ending'})"
+        raise InputError([Problem(where, kind, "save it as CSV in UTF-8 with commas, ending in .csv, or as Parquet or Excel")])
     if not file.exists():
-        raise InputError([Problem(str(file), "does not exist", "put the table there, or change data.file in the plan")])
+        raise InputError([Problem(where, "does not exist", "put the table there, or change data.file in the plan")])
     try:
         # read whole and then cut: told which columns to read, pandas no longer notices rows with too many fields
         frame = _read_flat(file)
     except Refused as refused:
-        raise InputError([refused.in_table(str(file)).to_problem()]) from None
+        raise InputError([refused.in_table(where).to_problem()]) from None
     except Exception as error:  # on foreign bytes a reader may raise anything
-        raise InputError([unreadable(error).in_table(str(file)).to_problem()]) from None
+        raise InputError([unreadable(error).in_table(where).to_problem()]) from None
     return frame.drop(columns=list(without), errors="ignore")
 
 
@@ -122,7 +125,8 @@ def open_delivery(
     Raises
     ------
     InputError
-        If there is no such folder or database, or nothing in it is a table of the contract. What is wrong with single files is not raised.
+        If the source is of another kind, if there is no such folder or database, or if nothing in it is a table of the contract. What is wrong with
+        single files is not raised.
     """
     contract = contract or load_contract(site.codes_folder)
     site.hold_against(contract)
@@ -161,9 +165,11 @@ class _Landing:
         ours |= {theirs.casefold(): name for theirs, name in self.site.columns.get(self.schema.name, {}).items()}
         names: list[str | None] = []
         found = []
+        there: list[str] = []
         taken: set[str] = set()
         for position, theirs in enumerate(header, start=1):
             plain = str(theirs).strip()
+            there.append(plain)
             name = ours.get(plain.casefold(), plain) or f"column {position}"
             if name in ours.values() and name in taken:
                 found.append(Finding(self.schema.name, name, "column_twice"))
@@ -171,7 +177,16 @@ class _Landing:
                 continue
             names.append(name if name.casefold() not in taken else f"{name} ({position})")  # the database tells no capitals
             taken.add(name.casefold())
-        return names, found
+        return names, [*found, *self._unmatched(there, any(name in ours.values() for name in names))]
+
+    def _unmatched(self, there: Sequence[str], has_header: bool) -> Iterator[Finding]:
+        """Find the columns that the site renames and the file does not have; without a header row there are people where the names should be."""
+        known = {name.casefold(): name for name in there} if has_header else {}
+        folded = {name.casefold() for name in there}
+        for theirs in self.site.columns.get(self.schema.name, {}):
+            if theirs.casefold() not in folded:
+                near = [known[name] for name in difflib.get_close_matches(theirs.casefold(), known, n=1, cutoff=0)]
+                yield Finding(self.schema.name, theirs, "column_unmatched", {"near": near[0] if near else "-"})
 
     def put(self, relation: str, names: Sequence[str | None]) -> None:
         """Add the rows of a relation, its columns in the order of `names`."""
@@ -207,10 +222,17 @@ def _readers(
     """Find out how each table is to be read."""
     if isinstance(source, Mapping):
         remedy = f"choose among {', '.join(contract.tables)}"
-        unknown = [Problem(name, "is not a table of the contract", remedy) for name in source if name not in contract.tables]
-        if unknown:
-            raise InputError(unknown)
+        wrong = [Problem(masked(str(name)), "is not a table of the contract", remedy) for name in source if name not in contract.tables]
+        kinds = (str, Path, pd.DataFrame)
+        wrong += [
+            Problem(masked(str(name)), "is neither a file nor a data frame", _FRAMES) for name, one in source.items() if not isinstance(one, kinds)
+        ]
+        if wrong:
+            raise InputError(wrong)
         return {name: _reader(one) for name, one in source.items()}, []
+    if not isinstance(source, str | Path):
+        remedy = "give its .tables" if hasattr(source, "tables") else f"give a folder, the address of a database, or tables: {_FRAMES}"
+        raise InputError([Problem("the delivery", f"cannot be read from {type(source).__name__}", remedy)])
     wanted = {name: site.tables.get(name, name) for name in contract.tables}
     if isinstance(source, str) and source.startswith(_DUCKDB):
         return _duckdb_readers(Path(source.removeprefix(_DUCKDB)), wanted, connection, stack), []
@@ -224,8 +246,11 @@ def _reader(one: str | Path | pd.DataFrame) -> _Reader:
 
 
 def _folder_readers(folder: Path, site: Site, contract: Contract) -> tuple[dict[str, _Reader], list[Finding]]:
+    where, kind = masked(str(folder)), _DATABASE_FILES.get(folder.suffix.lower())
+    if kind and folder.is_file():
+        raise InputError([Problem(where, "is a file, not a folder", f"a database has an address: {kind}:///{where}")])
     if not folder.is_dir():
-        raise InputError([Problem(str(folder), "is not a folder", "give the folder that holds the delivery, or the address of a database")])
+        raise InputError([Problem(where, "is not a folder", "give the folder that holds the delivery, or the address of a database")])
     given = {name: folder / file for name, file in site.tables.items()}
     found = [Finding(name, "", "file_missing", {"file": site.tables[name]}) for name, file in given.items() if not file.is_file()]
     files = {name: [file] for name, file in given.items() if file.is_file()}
@@ -235,10 +260,8 @@ def _folder_readers(folder: Path, site: Site, contract: Contract) -> tuple[dict[
         table = file.stem.casefold()
         if file.suffix.lower() in KINDS and table in contract.tables and table not in given:
             files.setdefault(table, []).append(file)
-        elif looks_like_identity_number(file.name):
-            found.append(Finding(f"*{file.suffix}", "", "file_named_by_identity"))
         else:
-            found.append(Finding(file.name, "", "file_unknown"))
+            found.append(Finding(file.name, "", "file_named_by_identity" if names_a_person(file.name) else "file_unknown"))
     found += [Finding(name, "", "file_twice") for name, several in files.items() if len(several) > 1]
     return {name: _reader(one[0]) for name, one in files.items() if len(one) == 1}, found
 
@@ -276,6 +299,8 @@ def _database_readers(address: str, wanted: Mapping[str, str], stack: contextlib
 
 
 def _no_database(error: Exception) -> InputError:
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return InputError([Problem("the database", f"needs the Python module {error.name}", "install the package that has it")])
     return InputError([Problem("the database", f"cannot be opened ({type(error).__name__})", "check its address, its driver and who may read it")])
 
 
@@ -371,5 +396,7 @@ def _read_flat(file: Path) -> pd.DataFrame:
             comma = frame[name].astype("string").str.fullmatch(_DECIMAL_COMMA).fillna(False).to_numpy(dtype=bool)
             numbers = frame[name].dropna().astype("string").str.fullmatch(_NUMBER)
             if comma.any() and numbers.all():
-                raise Refused("decimal_comma", column=str(name), rows=int(comma.sum()), of=len(frame), first=(comma.nonzero()[0] + 1).tolist())
+                raise Refused(
+                    "decimal_comma", column=masked(str(name)), rows=int(comma.sum()), of=len(frame), first=(comma.nonzero()[0] + 1).tolist()
+                )
     return frame

@@ -8,6 +8,7 @@ DuckDB, larger-than-memory processing: https://duckdb.org/docs/stable/guides/per
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 import tempfile
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,7 @@ from typing import cast
 import duckdb
 import pandas as pd
 
+from evaluation.errors import InputError, Problem
 from evaluation.registers.contract import Contract
 from evaluation.registers.schema import TYPES as TYPES
 
@@ -39,8 +41,24 @@ class Registers:
     contract: Contract
     names: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        """Say what is there, not the contract it keeps."""
+        origin = "synthetic" if self.synthetic else "delivered"
+        return f"Registers({len(self.names)} tables, {sum(self.rows.values()):,} rows, {origin}, complete until {self.complete_until})"
+
     def frame(self, table: str) -> pd.DataFrame:
-        """Give a table as a data frame."""
+        """Give a table as a data frame.
+
+        Raises
+        ------
+        InputError
+            If the table was not delivered.
+        """
+        if table not in self.names:
+            near = difflib.get_close_matches(table, self.names, n=1)
+            raise InputError(
+                [Problem("table", "is not among those delivered", f"did you mean {near[0]}?" if near else f"choose among {', '.join(self.names)}")]
+            )
         frame: pd.DataFrame = self.connection.execute(f'from register."{table}"').df()
         return frame
 

@@ -24,10 +24,10 @@ from evaluation.errors import InputError, Problem
 from evaluation.registers.checks import Check, identifier, land_frame, run_checks, stored_types
 from evaluation.registers.contract import CodeList, Contract
 from evaluation.registers.findings import Finding, Findings, collect
-from evaluation.registers.identity import candidate_sql, identity_numbers, looks_like_identity_number
+from evaluation.registers.identity import candidate_sql, identity_numbers, names_a_person
 from evaluation.registers.records import find_in_records
 from evaluation.registers.schema import TYPES, Field, Schema, text_of
-from evaluation.registers.site import Site
+from evaluation.registers.site import Site, load_site
 from evaluation.registers.sources import Delivery, open_delivery
 from evaluation.registers.store import Registers, scalar
 
@@ -43,22 +43,29 @@ class Validation:
     findings : Findings
     registers : Registers or None
         None where any finding is an error.
+    synthetic : bool or None
+        Whether any of the records are said to be invented, which may be known although errors stop the run; None where `leverans` could not be read.
     """
 
     findings: Findings
     registers: Registers | None
+    synthetic: bool | None
 
 
 def read_registers(
-    source: str | Path | Mapping[str, str | Path | pd.DataFrame], *, site: Site | None = None, contract: Contract | None = None
+    source: str | Path | Mapping[str, str | Path | pd.DataFrame] | None = None,
+    *,
+    site: Site | str | Path | None = None,
+    contract: Contract | None = None,
 ) -> Registers:
     """Read a delivery that keeps the contract.
 
     Parameters
     ----------
-    source : str, Path or mapping
-        A folder, tables in memory or the address of a database, as `open_delivery` takes it.
-    site : Site, optional
+    source : str, Path or mapping, optional
+        A folder, tables in memory or the address of a database, as `open_delivery` takes it; left out, where the site says that the data are.
+    site : Site, str or Path, optional
+        What `load_site` has read, or the path of the file.
     contract : Contract, optional
 
     Returns
@@ -70,9 +77,15 @@ def read_registers(
     SchemaError
         If the delivery breaks the contract, with every broken rule at once and no value of a person.
     InputError
-        If there is no delivery.
+        If there is no delivery, or it is not said where it is.
     """
-    validation = validate(open_delivery(source, site or Site(), contract))
+    if not isinstance(site, Site | str | Path | None):
+        raise InputError([Problem("site", f"cannot be read from {type(site).__name__}", "give a Site, or the path of a site file")])
+    known = load_site(site) if isinstance(site, str | Path) else site or Site()
+    given = known.data if source is None else source
+    if given is None:
+        raise InputError([Problem("the delivery", "is not given", "give a folder, tables or a database, or a site that says where the data are")])
+    validation = validate(open_delivery(given, known, contract))
     validation.findings.raise_errors()
     return cast(Registers, validation.registers)
 
@@ -96,11 +109,13 @@ def validate(delivery: Delivery) -> Validation:
     """
     try:
         found = list(_find(delivery))
+        synthetic = cast(bool | None, scalar(delivery.connection, "select bool_or(syntetisk) from register.leverans"))
     except duckdb.Error as error:
         remedy = "give it more memory (memory_mb in site.toml), or a temp_folder with more room"
         raise InputError([Problem("the delivery", f"could not be checked ({type(error).__name__})", remedy)]) from None
     findings = collect([*delivery.findings.items, *found], delivery.contract.tables)
-    return Validation(findings, None if findings.of("error") else Registers(delivery.connection, delivery.contract, delivery.names))
+    registers = None if findings.of("error") else Registers(delivery.connection, delivery.contract, delivery.names)
+    return Validation(findings, registers, synthetic)
 
 
 def _find(delivery: Delivery) -> Iterator[Finding]:
@@ -142,14 +157,14 @@ def _column_findings(
     declared = [entry for entry in schema.fields if entry.name in stored]
     extra = [name for name in stored if name not in {entry.name for entry in declared}]
     for position, name in enumerate(stored, start=1):
-        if looks_like_identity_number(name):
+        if names_a_person(name):
             yield Finding(schema.name, "", "identity_in_name", {"position": str(position)})
     if not declared:
         # without a header row there are people where the names should be, so no name is told
         yield Finding(schema.name, "", "header_missing")
         shown = {}
     else:
-        shown = {name: name for name in stored if not looks_like_identity_number(name)}
+        shown = {name: name for name in stored if not names_a_person(name)}
         yield from _name_findings(schema, declared, [name for name in extra if name in shown])
     if not scalar(connection, f"select count(*) from delivered.{identifier(schema.name)}"):
         yield Finding(schema.name, "", "table_empty" if schema.required else "table_empty_optional")

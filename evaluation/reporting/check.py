@@ -74,6 +74,7 @@ def write_check(
     registers: Registers | None,
     profile: Profile | None,
     audit: pd.DataFrame | None,
+    synthetic: bool | None = None,
     language: Language = "sv",
     linked: bool = False,
 ) -> Path:
@@ -90,6 +91,8 @@ def write_check(
         What the tables hold; None where it was not counted.
     audit : DataFrame or None
         What cleaning did: table, rule, rows_before, removed, changed, rows_after; None where it has not been run.
+    synthetic : bool or None
+        Where the delivery was stopped: whether it says that its records are invented; None if it could not say.
     language : {"sv", "en"}
     linked : bool
         Whether the other language's page will stand beside it, for a link.
@@ -101,14 +104,14 @@ def write_check(
     """
     contract = registers.contract if registers else load_contract()
     delivery = _Delivery(findings, registers, profile, audit, contract, Voice(language, TimeUnit.MONTH))
-    return write_page(folder, f"check.{language}.html", render_page("check.html.j2", _compose(delivery, linked=linked)))
+    invented = registers.synthetic if registers else synthetic
+    return write_page(folder, f"check.{language}.html", render_page("check.html.j2", _compose(delivery, invented, linked=linked)))
 
 
-def _compose(delivery: _Delivery, *, linked: bool) -> Page:
+def _compose(delivery: _Delivery, synthetic: bool | None, *, linked: bool) -> Page:
     voice = delivery.voice
     other: Language = "en" if voice.language == "sv" else "sv"
-    registers = delivery.registers
-    mark = voice("synthetic_unknown") if registers is None else voice("synthetic") if registers.synthetic else ""
+    mark = voice("synthetic_unknown") if synthetic is None else voice("synthetic") if synthetic else ""
     return Page(
         language=voice.language,
         version=version("malmokraften-evaluation"),

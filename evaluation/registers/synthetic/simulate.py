@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from evaluation.errors import InputError, Problem
 from evaluation.registers.synthetic import walk
@@ -130,13 +130,13 @@ def simulate_registers(
     Raises
     ------
     InputError
-        If the effect is unknown, or the pool too small for so many participants.
+        If the effect is unknown, a number out of bounds, or the pool too small for so many participants.
     """
     if isinstance(effect, str):
         if effect not in walk.EFFECTS:
             raise InputError([Problem("effect", f"{effect!r} is not the name of an effect", f"choose among {', '.join(walk.EFFECTS)}")])
         effect = walk.EFFECTS[effect]
-    spec = Simulation(n_participants=n_participants, pool=pool, seed=seed, effect=effect, sorting=sorting, hidden_bias=hidden_bias, dirt=dirt)
+    spec = _spec(n_participants=n_participants, pool=pool, seed=seed, effect=effect, sorting=sorting, hidden_bias=hidden_bias, dirt=dirt)
     # one stream per purpose, so that a change in one leaves the others as they were
     streams = [np.random.default_rng(stream) for stream in np.random.SeedSequence(seed).spawn(8)]
     drawing, noising, spelling, recording, projecting, ill, naming, soiling = streams
@@ -164,6 +164,14 @@ def simulate_registers(
         compare_margins(tables, potential),
         planted,
     )
+
+
+def _spec(**asked: object) -> Simulation:
+    try:
+        return Simulation.model_validate(asked)
+    except ValidationError as error:
+        problems = [Problem(".".join(map(str, one["loc"])), one["msg"][:1].lower() + one["msg"][1:], "ask for another") for one in error.errors()]
+        raise InputError(problems, "the world cannot be simulated") from None
 
 
 def monthly_places(n: int) -> NDArray[np.int64]:
