@@ -20,7 +20,7 @@ from evaluation.plan import Language
 from evaluation.reporting import figures, tables
 from evaluation.reporting.disclosure import HIDDEN
 from evaluation.reporting.tables import Scene, Table
-from evaluation.reporting.wording import check_sentence, excludes_zero, largest_not_excluded, sentence_case
+from evaluation.reporting.wording import check_sentence, excludes_zero, sentence_case
 from evaluation.study import Design, Study
 
 PACKAGES = ("numpy", "pandas", "scipy", "statsmodels", "scikit-learn", "lifelines", "matplotlib")
@@ -151,7 +151,7 @@ def _answer_blocks(study: Study, scene: Scene) -> list[Block]:
     gap = voice("answer_difference", d=voice.points(difference), range=voice.point_range(difference))
     spread = min(treated.std_error, control.std_error) > 0
     direction = "no_spread" if not spread else "uncertain" if not excludes_zero(difference) else "more" if difference.value > 0 else "fewer"
-    meaning = voice(direction, **names, most=voice.number(100 * largest_not_excluded(difference)))
+    meaning = voice(direction, **names, most=voice.farthest_point(difference))
     if direction in ("more", "fewer") and study.design.verdict.passed:
         meaning = f"{meaning} {voice('contribution', **names)}"
     blocks: list[Block] = [Paragraph(f"{levels} {gap} {meaning}", "lead")]
@@ -351,7 +351,7 @@ def _gap_sentences(study: Study, scene: Scene) -> list[str]:
         alone = excludes_zero(gap)
         together = alone and float(tests.get((by, measure), np.nan)) < 1 - gap.level
         kind = "gap_sure" if together else "gap_family" if alone else "gap_unsure"
-        values = {"d": voice.points(gap), "range": voice.point_range(gap), "most": voice.number(100 * largest_not_excluded(gap))}
+        values = {"d": voice.points(gap), "range": voice.point_range(gap), "most": voice.farthest_point(gap)}
         sentences.append(voice(kind, by=name, **values))
     return sentences
 

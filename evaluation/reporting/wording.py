@@ -95,9 +95,11 @@ class Voice:
 
     def point_range(self, estimate: Estimate) -> str:
         """Write the interval of a difference of shares in percentage points, with decimals enough to show on which side of zero its ends lie."""
-        ends = 100 * estimate.low, 100 * estimate.high
-        decimals = next((places for places in (1, 2, 3) if all(round(end, places) != 0 or end == 0 for end in ends)), 3)
-        return self.range(*ends, decimals, signed=True)
+        return self.range(100 * estimate.low, 100 * estimate.high, _decimals(estimate), signed=True)
+
+    def farthest_point(self, estimate: Estimate) -> str:
+        """Write how large, up or down, a difference of shares may be: the end of its interval farthest from zero, as the interval writes it."""
+        return self.number(100 * max(abs(estimate.low), abs(estimate.high)), _decimals(estimate))
 
     def points(self, estimate: Estimate) -> str:
         """Write a difference of shares in percentage points."""
@@ -127,9 +129,9 @@ class Voice:
         return self.number(days / self.unit.days)
 
 
-def largest_not_excluded(estimate: Estimate) -> float:
-    """Give the largest absolute value inside an interval."""
-    return max(abs(estimate.low), abs(estimate.high))
+def _decimals(estimate: Estimate) -> int:
+    ends = 100 * estimate.low, 100 * estimate.high
+    return next((places for places in (1, 2, 3) if all(round(end, places) != 0 or end == 0 for end in ends)), 3)
 
 
 def excludes_zero(estimate: Estimate) -> bool:
