@@ -9,7 +9,7 @@ import pytest
 
 from evaluation.registers.contract import Contract, load_contract
 from evaluation.registers.findings import Finding
-from evaluation.registers.records import LATE_DEREGISTRATION_DAYS, LATE_SHARE, PROJECT_BEGAN
+from evaluation.registers.relations import LATE_DEREGISTRATION_DAYS, LATE_SHARE, PROJECT_BEGAN
 from evaluation.registers.site import Site
 from evaluation.registers.sources import open_delivery
 from evaluation.registers.validation import validate
