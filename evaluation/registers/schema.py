@@ -129,7 +129,7 @@ class Field:
     sensitivity : str
         none, pseudonymous, origin, health or social (the last three are sensitive personal data or secret by law).
     source : str
-        Register and variable it comes from; empty where the table says it.
+        Register it comes from, with the variable where it has another name there.
     """
 
     name: str
@@ -405,7 +405,7 @@ def load_schema(name: str) -> Schema:
     descriptor = json.loads(files_by_name[name].read_text(encoding="utf-8"))
     return Schema(
         name,
-        tuple(Field.from_json(entry) for entry in descriptor["fields"]),
+        tuple(Field.from_json({"x-source": descriptor.get("x-source", "")} | entry) for entry in descriptor["fields"]),
         titles=_translations(descriptor, "title", name),
         descriptions=_translations(descriptor, "description", ""),
         agency=descriptor.get("x-agency", ""),
