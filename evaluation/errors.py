@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SIMILAR = 0.7  # likeness of two names, from 0 to 1, above which one may be a misspelling of the other
+_WORTH_ASKING = 0.4  # of one of few names even a distant likeness is
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,13 @@ class Problem:
         near = difflib.get_close_matches(name, there, n=1, cutoff=_SIMILAR)
         remedy = f"did you mean {near[0]}?" if near else f"{table} has {len(there)} columns; check the spelling, and that there is a header row"
         return cls(name, f"is not a column of {table}", remedy)
+
+    @classmethod
+    def unknown(cls, where: str, rule: str, name: str, known: Iterable[str]) -> Problem:
+        """Describe a name that is none of the few there are, which may be listed."""
+        there = list(known)
+        near = difflib.get_close_matches(name, there, n=1, cutoff=_WORTH_ASKING)
+        return cls(where, rule, f"did you mean {near[0]}?" if near else f"choose among {', '.join(there)}")
 
     def __str__(self) -> str:
         rows = (

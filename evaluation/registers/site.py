@@ -7,7 +7,6 @@ names the nearest valid one, and all problems of a file are told at once.
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import re
 import tomllib
 from collections.abc import Collection, Iterable, Iterator
@@ -24,7 +23,6 @@ from evaluation.registers.schema import Field as Column
 
 Separator = Literal[",", ";", "\t", "|"]
 Encoding = Literal["utf-8", "cp1252", "latin-1", "utf-16"]
-_SIMILAR = 0.4  # as in a plan: a key is one of few, so even a distant likeness is worth asking about
 _FILE_ADDRESSES = ("sqlite:///", "duckdb:///")  # databases that are files, so that their address holds a path
 _CORRECT = "correct it; reports/site.example.toml shows the form"
 _BACKSLASH = re.compile(r'"[^"\n]*\\[^\\"bfnrt]')  # not one of those that TOML reads as a sign of another kind
@@ -163,8 +161,7 @@ def _problem(location: tuple[str | int, ...], kind: str, message: str) -> Proble
 
 
 def _unknown(where: str, what: str, name: str, known: Iterable[str]) -> Problem:
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=_SIMILAR)
-    return Problem(masked(where), f"is not {what}", f"did you mean {near[0]}?" if near else f"choose among {', '.join(known)}")
+    return Problem.unknown(masked(where), f"is not {what}", name, known)
 
 
 def _codes(contract: Contract, column: Column) -> list[str]:

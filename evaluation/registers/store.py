@@ -8,7 +8,6 @@ DuckDB, larger-than-memory processing: https://duckdb.org/docs/stable/guides/per
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import tempfile
 from dataclasses import dataclass
 from functools import cached_property
@@ -55,10 +54,7 @@ class Registers:
             If the table was not delivered.
         """
         if table not in self.names:
-            near = difflib.get_close_matches(table, self.names, n=1)
-            raise InputError(
-                [Problem("table", "is not among those delivered", f"did you mean {near[0]}?" if near else f"choose among {', '.join(self.names)}")]
-            )
+            raise InputError([Problem.unknown("table", "is not among those delivered", table, self.names)])
         frame: pd.DataFrame = self.connection.execute(f'from register."{table}"').df()
         return frame
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import pandas as pd
 
-from evaluation.registers.synthetic import walk
-from evaluation.registers.synthetic.records import Tables
+from evaluation.registers.synthetic.people import OUTSIDE_EUROPE
+from evaluation.registers.synthetic.records import UNEMPLOYMENT, Tables
+from evaluation.registers.synthetic.truth import NEVER_LEFT, SUCCESSES
 
 END_OF_PHASE_1, NOVEMBER_2022 = pd.Timestamp("2019-12-31"), pd.Timestamp("2022-11-30")
+RATE_MONTHS = ("2018-09", "2020-07", "2021-04", "2022-05")
 
 
 def compare_margins(tables: Tables, potential: pd.DataFrame) -> pd.DataFrame:
@@ -34,14 +36,14 @@ def compare_margins(tables: Tables, potential: pd.DataFrame) -> pd.DataFrame:
         tables["ek_bistand"][["lopnr", "manad"]], left_on=["lopnr", "month"], right_on=["lopnr", "manad"]
     )
     factual = potential[potential["world"] == "factual"]
-    out = factual["exit"].isin(walk.STATES[1:6]) & (factual["days"] < 10**6)
+    out = factual["exit"].isin(SUCCESSES) & (factual["days"] < NEVER_LEFT)
     exit_day = pd.to_datetime(factual["start"]) + pd.to_timedelta(factual["days"].clip(upper=20_000), unit="D")
     rate = tables["arbetslosa_manad"].set_index("manad")["arbetsloshet_procent"]
 
     def reached(phase: str, until: pd.Timestamp) -> float:
         return float((out & (exit_day <= until) & (factual["fas"] == phase)).sum() / (started["fas"] == phase).sum())
 
-    outside = persons["fodelselandgrupp"].isin(("04", "05", "06", "07", "08"))
+    outside = persons["fodelselandgrupp"].isin(OUTSIDE_EUROPE)
     rows = [
         ("participants with social assistance at the start", 0.5, 0.5, assisted["lopnr"].nunique() / len(started), "Finsam Malmö 2018: half of them"),
         ("long-term sick participants", 0.075, 0.075, float((started["malgrupp"] == "sjukpenning").mean()), "Finsam Malmö 2018: 300 of 4,000"),
@@ -56,9 +58,9 @@ def compare_margins(tables: Tables, potential: pd.DataFrame) -> pd.DataFrame:
         ("women among participants", None, None, float((persons["kon"] == "2").mean()), "not published"),
         ("participants born abroad", None, None, float((persons["utlsvbakg"] == "11").mean()), "not published"),
         ("participants born outside Europe", None, None, float(outside.mean()), "not published"),
-        *((f"unemployment in Malmö {month}", value, value, rate[month] / 100, "Arbetsförmedlingen") for month, value in PUBLISHED_RATES.items()),
+        *(
+            (f"unemployment in Malmö {month}", UNEMPLOYMENT[month] / 100, UNEMPLOYMENT[month] / 100, rate[month] / 100, "Arbetsförmedlingen")
+            for month in RATE_MONTHS
+        ),
     ]
     return pd.DataFrame(rows, columns=["fact", "low", "high", "synthetic", "source"]).astype({"low": float, "high": float})
-
-
-PUBLISHED_RATES = {"2018-09": 0.138, "2020-07": 0.165, "2021-04": 0.153, "2022-05": 0.124}

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 FIRST_MONTH = np.datetime64("2013-07", "M")  # two and a half years before the first year of interest, so that its stock has grown by itself
 FIRST_YEAR_OF_INTEREST = np.datetime64("2016-01", "M")
 LAST_ENTRY = np.datetime64("2023-06", "M")
+SECOND_PHASE = np.datetime64("2020-01-01")
 COMPLETE_MONTH = np.datetime64("2023-12", "M")  # the registers end here; the world goes on, so that the truth is known for every horizon
 
 # not verified against any table: chosen so that about seven in ten are born abroad and half outside Europe

@@ -7,12 +7,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evaluation.registers.synthetic import walk
-from evaluation.registers.synthetic.people import People, draw_people
+from evaluation.registers.synthetic.people import SECOND_PHASE, People, draw_people
 from evaluation.registers.synthetic.records import Tables
 from evaluation.registers.synthetic.spells import DAY, END
 
 SICK_SHARE = 0.075  # 300 of the 4,000 of phase 1 were long-term sick
-SECOND_PHASE = np.datetime64("2020-01-01")
 SICK_YEARS = (2, 20)  # the sick-leave team's people had been sick for 2 to 20 years
 PROJECT_DAYS = 365
 SICK_EXIT_A_MONTH = 0.015

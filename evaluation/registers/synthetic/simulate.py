@@ -202,32 +202,18 @@ def _walk_the_pool(
         found = f"{started.sum()} of {places.sum()} could start, {min(len(others), spec.pool)} of {spec.pool} were left to compare with"
         raise InputError([Problem("participants, pool", f"cannot both be had: {found}", "ask for a larger pool, or fewer participants")])
     kept = np.sort(np.concatenate([np.flatnonzero(started), others[: spec.pool]]))
-    place = np.full(surplus, -1, dtype=np.intp)
-    place[kept] = np.arange(len(kept))
-    rows = place[path.person] >= 0
-    path = walk.Path(
-        place[path.person[rows]], path.day[rows], path.state[rows], path.jug[rows], path.start[kept], path.lowest_key, path.offered[kept]
-    )
-    return people.take(kept), noise.take(kept), path
+    return people.take(kept), noise.take(kept), path.take(kept)
 
 
 def _worlds(
     spec: Simulation, people: People, noise: walk.Noise, path: walk.Path, places: NDArray[np.int64], started: NDArray[np.intp]
 ) -> dict[str, walk.Path]:
     """Walk the participants again in each world."""
-    some, numbers = people.take(started), noise.take(started)
-    weight = _log_weight(spec, people)[started]
-    own = walk.Path(path.person, path.day, path.state, path.jug, path.start[started], path.lowest_key, path.offered[started])
+    some, numbers, factual = people.take(started), noise.take(started), path.take(started)
 
     def again(world: walk.World) -> walk.Path:
-        return walk.walk(some, numbers, effect=spec.effect, log_weight=weight, places=places, world=world, factual=own)
+        return walk.walk(some, numbers, effect=spec.effect, log_weight=_log_weight(spec, some), places=places, world=world, factual=factual)
 
-    place = np.full(len(people), -1, dtype=np.intp)
-    place[started] = np.arange(len(started))
-    rows = place[path.person] >= 0
-    factual = walk.Path(
-        place[path.person[rows]], path.day[rows], path.state[rows], path.jug[rows], path.start[started], path.lowest_key, path.offered[started]
-    )
     return {"factual": factual, "not_now": again("not_now"), "never": again("never")}
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from evaluation.registers.contract import load_contract
 from evaluation.registers.origin import DEFINITIONS, NO, YES, classify_origin
 from evaluation.registers.synthetic import walk
-from evaluation.registers.synthetic.people import People
+from evaluation.registers.synthetic.people import SECOND_PHASE, People
 from evaluation.registers.synthetic.spells import DAY, END
 
 HORIZONS_DAYS = (183, 365, 548, 730, 1096)
@@ -103,7 +103,7 @@ def _outcomes(people: People, ids: NDArray[np.object_], start: NDArray[np.dateti
     frame["returned"] = success & at.unemployed_within(move, left + 365)
     frame["kon"] = people.traits["kon"].to_numpy()
     origin = classify_origin(people.traits, load_contract().codes["fodelselandgrupp"])
-    frame["fas"] = np.where(start < np.datetime64("2020-01-01"), "1", "2.0")
+    frame["fas"] = np.where(start < SECOND_PHASE, "1", "2.0")
     occupied = {f"state_{month}": names[at.state(start + day)] for month, day in enumerate(STATE_DAYS)}
     return pd.concat([frame, origin, pd.DataFrame(occupied)], axis=1)
 

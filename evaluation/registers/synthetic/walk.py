@@ -158,6 +158,14 @@ class Path:
     lowest_key: NDArray[np.float64]
     offered: NDArray[np.datetime64]
 
+    def take(self, rows: NDArray[np.intp]) -> Path:
+        """Give what happened to some people, numbered anew in the order asked for, which must be theirs."""
+        place = np.full(len(self.start), -1, dtype=np.intp)
+        place[rows] = np.arange(len(rows))
+        person = place[self.person]
+        kept = person >= 0
+        return Path(person[kept], self.day[kept], self.state[kept], self.jug[kept], self.start[rows], self.lowest_key, self.offered[rows])
+
 
 def months_of_the_world() -> NDArray[np.datetime64]:
     """Give every month that is walked."""
