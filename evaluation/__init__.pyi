@@ -10,7 +10,7 @@ from .registers.history import LookBackSpec as LookBackSpec, look_back as look_b
 from .registers.origin import classify_origin as classify_origin
 from .registers.synthetic.simulate import SyntheticRegisters as SyntheticRegisters, simulate_registers as simulate_registers
 from .registers.synthetic.writing import write_registers as write_registers
-from .design.cohort import Cohort as Cohort, cohort_from_table as cohort_from_table
+from .design.cohort import Cohort as Cohort, cohort_from_table as cohort_from_table, cohort_from_trials as cohort_from_trials
 from .design.propensity import (
     PropensityScores as PropensityScores,
     PropensitySpec as PropensitySpec,
@@ -25,7 +25,7 @@ from .design.matching import (
 )
 from .design.balance import Balance as Balance, assess_balance as assess_balance
 from .design.verdict import DesignLimits as DesignLimits, Verdict as Verdict, judge_design as judge_design
-from .analysis.outcomes import FollowUp as FollowUp, TimeUnit as TimeUnit, followup_from_table as followup_from_table
+from .analysis.outcomes import FollowUp as FollowUp, TimeUnit as TimeUnit, TimeWeights as TimeWeights, followup_from_table as followup_from_table
 from .analysis.estimates import Estimate as Estimate, Ratio as Ratio, wald_test as wald_test
 from .analysis.curves import Curves as Curves, EffectSpec as EffectSpec, estimate_curves as estimate_curves
 from .analysis.effects import Effects as Effects, estimate_effects as estimate_effects

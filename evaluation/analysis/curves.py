@@ -124,9 +124,9 @@ def estimate_curves(cohort: Cohort, comparison: Comparison, follow_up: FollowUp,
         incidences = incidences_by_state(compared, success, inside)
         hazards = incidences[ANY].hazards
         people = len(inside) - np.searchsorted(followed[arm], hazards.times, side="left")
-        members = _Members.of(compared.clusters, inside, len(compared.days), hazards)
+        ways = _ways(compared.clusters, inside, len(compared.days), hazards)
         for state, incidence in incidences.items():
-            error = _std_errors(incidence, members)
+            error = _std_errors(incidence, ways)
             low, high = log_log_interval(incidence.probability, error, spec.level)
             names = np.full(len(error), arm), np.full(len(error), state)
             columns = (*names, hazards.times, people, hazards.at_risk, incidence.probability, error, low, high)
@@ -149,10 +149,16 @@ class Hazards:
     before, remaining : ndarray of float, shape (J,)
         :math:`S_{j-1}` and :math:`S_j`.
     last : ndarray of int, shape (m,)
-        Index of the last exit day at which each person was at risk; -1 for nobody's.
+        Index of the last exit day at which each was at risk; -1 for nobody's.
     left : ndarray of bool, shape (m,)
-        Whether the person's own exit was seen.
+        Whether the own exit was seen.
     weight : ndarray of float, shape (m,)
+    since : ndarray of int, shape (m,)
+        Index of the last exit day before each was at risk; -1 for who was from the start.
+    owner : ndarray of int, shape (m,), or None
+        Whose piece of follow-up it is, where weights change with time; None: everybody has one.
+    people : int
+        How many people the arm has.
     """
 
     times: Floats
@@ -163,21 +169,47 @@ class Hazards:
     last: NDArray[np.intp]
     left: Bools
     weight: Floats
+    since: NDArray[np.intp]
+    owner: NDArray[np.intp] | None
+    people: int
 
     @classmethod
-    def of(cls, days: Floats, left: Bools, weight: Floats) -> Hazards:
-        """Count who is at risk and who leaves on each exit day; arrays of shape (m,)."""
+    def of(
+        cls,
+        days: Floats,
+        left: Bools,
+        weight: Floats,
+        *,
+        start: Floats | None = None,
+        owner: NDArray[np.intp] | None = None,
+        people: int | None = None,
+    ) -> Hazards:
+        """Count who is at risk, after `start` and up to `days`, and who leaves on each exit day; arrays of shape (m,)."""
         order = np.argsort(days, kind="stable")
         ordered = days[order]
         times = np.unique(ordered[left[order]])
-        reverse = np.append(np.cumsum(weight[order][::-1])[::-1], 0.0)
-        at_risk = reverse[np.searchsorted(ordered, times, side="left")]
+        at_risk = _at_least(ordered, weight[order], times)
+        since = np.full(len(days), -1, dtype=np.intp)
+        if start is not None:
+            late = np.argsort(start, kind="stable")
+            at_risk = np.subtract(at_risk, _at_least(start[late], weight[late], times), dtype=np.float64)
+            since = np.searchsorted(times, start, side="right") - 1
         last = np.searchsorted(times, days, side="right") - 1
         share = np.bincount(last[left], weight[left], minlength=len(times)) / at_risk
         share[share > _ALL_LEFT] = 1.0
         remaining = np.cumprod(1 - share)
         before = np.append(1.0, remaining[:-1])[: len(times)]
-        return cls(times, at_risk, share, before, remaining, last, left, weight)
+        return cls(times, at_risk, share, before, remaining, last, left, weight, since, owner, len(days) if people is None else people)
+
+    def of_people(self, values: Floats) -> Floats:
+        """Sum values of shape (m,) over each person's pieces."""
+        return values if self.owner is None else np.asarray(np.bincount(self.owner, values, minlength=self.people), dtype=np.float64)
+
+
+def _at_least(ordered: Floats, weight: Floats, times: Floats) -> Floats:
+    """Sum the weight at or beyond each of `times`."""
+    reverse = np.append(np.cumsum(weight[::-1])[::-1], 0.0)
+    return np.asarray(reverse[np.searchsorted(ordered, times, side="left")], dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,7 +243,7 @@ class Incidence:
         return cls(hazards, success, share, probability, per_leaver)
 
     def at(self, day: float) -> tuple[float, Floats]:
-        r"""Give :math:`F` at `day` and its influence, shape (m,).
+        r"""Give :math:`F` at `day` and its influence, one value per person.
 
         The derivative of :math:`F_j` in the weight of i is :math:`\sum_{l \le j} S_{l-1} dh_{kl} + (F_l - F_j) dh_l / (1 - h_l)`, where
         :math:`dh_l = (1\{i\ leaves\ at\ t_l\} - h_l 1\{i\ at\ risk\}) / Y_l`.
@@ -221,7 +253,7 @@ class Incidence:
         return value, self._influence(count, self.hazards.before[:count], self.probability[:count] - value)
 
     def restricted_mean(self, day: float) -> tuple[float, Floats]:
-        r"""Give the mean time without success up to `day`, :math:`\int_0^\tau (1 - F)`, and its influence, shape (m,)."""
+        r"""Give the mean time without success up to `day`, :math:`\int_0^\tau (1 - F)`, and its influence, one value per person."""
         count = int(np.searchsorted(self.hazards.times, day, side="right"))
         times, probability = self.hazards.times[:count], self.probability[:count]
         area = np.diff(np.append(times, day)) * probability
@@ -233,62 +265,119 @@ class Incidence:
         """Sum, over the first `count` exit days, `for_success` times dh_k plus `for_exit` times dh / (1 - h), for each person."""
         hazards = self.hazards
         own_success, own_exit = np.zeros(count + 1), np.zeros(count + 1)  # the last place, index -1, is for those gone before the first exit day
-        drift = np.zeros(count + 1)
+        drift = np.zeros(count + 1)  # and for those at risk from the start
         own_success[:count] = for_success / hazards.at_risk[:count]
         own_exit[:count] = for_exit * self.per_leaver[:count]
         drift[:count] = np.cumsum(own_success[:count] * self.share[:count] + own_exit[:count] * hazards.share[:count])
         seen = np.minimum(hazards.last, count - 1)
         inside = hazards.last < count
         own = np.where(inside & self.success, own_success[seen], 0.0) + np.where(inside & hazards.left, own_exit[seen], 0.0)
-        return np.asarray(hazards.weight * (own - drift[seen]), dtype=np.float64)
+        drifted = drift[seen] - drift[np.minimum(hazards.since, count - 1)]
+        return hazards.of_people(hazards.weight * (own - drifted))
 
 
 def incidences_by_state(compared: Compared, success: Bools, rows: NDArray[np.intp]) -> dict[str, Incidence]:
     """Give one arm's incidence of success ("any") and, where there are several states, of each; `rows` are its people among the compared."""
-    hazards = Hazards.of(compared.days[rows], compared.exit[rows] >= 0, compared.weight[rows])
-    found = {ANY: Incidence.of(hazards, success[rows])}
+    hazards, of, ends = _arm_hazards(compared, rows)
+    found = {ANY: Incidence.of(hazards, ends & success[of])}
     if len(compared.states) > 1:
-        found |= {state: Incidence.of(hazards, compared.exit[rows] == position) for position, state in enumerate(compared.states)}
+        found |= {state: Incidence.of(hazards, ends & (compared.exit[of] == position)) for position, state in enumerate(compared.states)}
     return found
 
 
-@dataclass(frozen=True, eq=False)
-class _Members:
-    """Memberships of one arm's people, sorted by cluster and then by when they leave, once per way of clustering.
+def _arm_hazards(compared: Compared, rows: NDArray[np.intp]) -> tuple[Hazards, NDArray[np.intp], Bools]:
+    """Give the exits of one arm and, per piece of follow-up, which of the compared it is of and whether it is the last of theirs."""
+    if compared.pieces is None:
+        return Hazards.of(compared.days[rows], compared.exit[rows] >= 0, compared.weight[rows]), rows, np.ones(len(rows), dtype=bool)
+    pieces = compared.pieces
+    place = np.full(len(compared.days), -1, dtype=np.intp)
+    place[rows] = np.arange(len(rows))
+    kept = np.flatnonzero(place[pieces.row] >= 0)
+    of = pieces.row[kept]
+    ends = np.append(of[1:] != of[:-1], True)
+    hazards = Hazards.of(
+        pieces.stop[kept],
+        ends & (compared.exit[of] >= 0),
+        compared.weight[of] * pieces.factor[kept],
+        start=pieces.start[kept],
+        owner=place[of],
+        people=len(rows),
+    )
+    return hazards, of, ends
 
-    Each entry of `ways` is (sign, person, weight, first of its cluster): the variance is the signed sum over the ways.
+
+@dataclass(frozen=True, eq=False)
+class _Way:
+    """Comings and goings of one arm's people, sorted by cluster and then by when, for one way of clustering.
+
+    Attributes
+    ----------
+    sign : int
+        With which this way enters the variance.
+    piece : ndarray of int, shape (k,)
+    weight : ndarray of float, shape (k,)
+    comes : ndarray of bool, shape (k,)
+        Whether the piece begins to be at risk, rather than ceases to.
+    bin : ndarray of int, shape (k,)
+        From which exit day on it counts, plus 1.
+    first : ndarray of bool, shape (k,)
+        First of its cluster.
     """
 
-    ways: tuple[tuple[int, NDArray[np.intp], Floats, Bools], ...]
+    sign: int
+    piece: NDArray[np.intp]
+    weight: Floats
+    comes: Bools
+    bin: NDArray[np.intp]
+    first: Bools
 
     @classmethod
-    def of(cls, clusters: Clusters, inside: NDArray[np.intp], people: int, hazards: Hazards) -> _Members:
-        place = np.full(people, -1, dtype=np.intp)
-        place[inside] = np.arange(len(inside))
-        here = np.flatnonzero(place[clusters.member] >= 0)
-        person, share = place[clusters.member[here]], clusters.share[here]
-        ways = [cls._way(1, clusters.code[here], person, share * hazards.weight[person], hazards.last)]
-        if not clusters.nested:
-            everybody = np.arange(len(inside))
-            ways.append(cls._way(1, everybody, everybody, hazards.weight, hazards.last))
-            ways.append(cls._way(-1, np.arange(len(here)), person, share * hazards.weight[person], hazards.last))
-        return cls(tuple(ways))
-
-    @staticmethod
-    def _way(
-        sign: int, code: NDArray[np.intp], person: NDArray[np.intp], weight: Floats, last: NDArray[np.intp]
-    ) -> tuple[int, NDArray[np.intp], Floats, Bools]:
-        order = np.lexsort((last[person], code))
+    def of(cls, sign: int, code: NDArray[np.intp], piece: NDArray[np.intp], share: Floats, hazards: Hazards) -> _Way:
+        """Sort the pieces of follow-up by cluster `code`, shape (k,); who is at risk from the start only goes."""
+        at_risk = (hazards.since[piece] < 0) | (hazards.last[piece] > hazards.since[piece])
+        late = at_risk & (hazards.since[piece] >= 0)
+        piece, code, share = (np.concatenate([values[late], values[at_risk]]) for values in (piece, code, share))
+        comes = np.arange(len(piece)) < late.sum()
+        bin_of = np.where(comes, hazards.since[piece] + 2, hazards.last[piece] + 1)
+        order = np.lexsort((bin_of, code))
         first = np.append(True, code[order][1:] != code[order][:-1]) if len(order) else np.zeros(0, dtype=bool)
-        return sign, person[order], weight[order], first
+        return cls(sign, piece[order], (share * hazards.weight[piece])[order], comes[order], bin_of[order], first)
 
 
-def _std_errors(incidence: Incidence, members: _Members) -> Floats:
+def _ways(clusters: Clusters, inside: NDArray[np.intp], people: int, hazards: Hazards) -> list[_Way]:
+    """Give one arm's ways of clustering; the variance is their signed sum."""
+    place = np.full(people, -1, dtype=np.intp)
+    place[inside] = np.arange(len(inside))
+    here = np.flatnonzero(place[clusters.member] >= 0)
+    member, piece = _pieces_of(place[clusters.member[here]], hazards)
+    code, share = clusters.code[here][member], clusters.share[here][member]
+    ways = [_Way.of(1, code, piece, share, hazards)]
+    if not clusters.nested:
+        everybody, own = _pieces_of(np.arange(len(inside)), hazards)
+        person = everybody if clusters.person is None else clusters.person[inside][everybody]
+        ways.append(_Way.of(1, person, own, np.ones(len(own)), hazards))
+        ways.append(_Way.of(-1, member, piece, share, hazards))
+    return ways
+
+
+def _pieces_of(person: NDArray[np.intp], hazards: Hazards) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Give, for each of `person`, the pieces that are theirs: their position in `person`, and the piece."""
+    if hazards.owner is None:
+        return np.arange(len(person)), person
+    order = np.argsort(hazards.owner, kind="stable")
+    count = np.bincount(hazards.owner, minlength=hazards.people)
+    start = np.cumsum(count) - count
+    position = np.repeat(np.arange(len(person)), count[person])
+    within = np.arange(len(position)) - np.repeat(np.cumsum(count[person]) - count[person], count[person])
+    return position, order[start[person][position] + within]
+
+
+def _std_errors(incidence: Incidence, ways: list[_Way]) -> Floats:
     """Give the standard error of :math:`F_j` at every exit day, in O(n log n).
 
     The influence of somebody still there is weight x D_j with D_j the same for all; once gone at e it is weight x (alpha_e + beta_e F_j). A
     cluster's sum is thus (R, A, B) . (D_j, 1, F_j), where R is its weight still there and A, B what its leavers brought; the products of R, A
-    and B, summed over clusters, change only when somebody leaves.
+    and B, summed over clusters, change only when somebody leaves, or comes late.
     """
     hazards = incidence.hazards
     count = len(hazards.times)
@@ -305,23 +394,24 @@ def _std_errors(incidence: Incidence, members: _Members) -> Floats:
     direction = np.stack([incidence.probability * exit_drift - success_drift - level_drift, np.ones(count), incidence.probability])
 
     variance = np.zeros(count)
-    for sign, person, weight, first in members.ways:
-        if len(person) == 0:
+    entry = np.append(np.stack([success_drift + level_drift, -exit_drift]), np.zeros((2, 1)), axis=1)[:, hazards.since]
+    for way in ways:
+        if len(way.piece) == 0:
             continue
-        brought = np.stack([-weight, weight * alpha[person], weight * beta[person]])
-        cluster = np.cumsum(first) - 1
-        start = np.flatnonzero(first)
-        whole = np.add.reduceat(weight, start)
+        gone, come = np.stack([alpha, beta])[:, way.piece], entry[:, way.piece]
+        brought = way.weight * np.vstack([np.where(way.comes, 1.0, -1.0), np.where(way.comes, come, gone)])
+        cluster = np.cumsum(way.first) - 1
+        start = np.flatnonzero(way.first)
+        whole = np.add.reduceat(np.where(~way.comes & (hazards.since[way.piece] < 0), way.weight, 0.0), start)
         running = np.cumsum(brought, axis=1)
         earlier = (running[:, start] - brought[:, start])[:, cluster]
         after = running - earlier
         after[0] += whole[cluster]
         before = after - brought
-        bin_of = hazards.last[person] + 1
         for row, column, times in ((0, 0, 1), (1, 1, 1), (2, 2, 1), (0, 1, 2), (0, 2, 2), (1, 2, 2)):
-            change = np.bincount(bin_of, after[row] * after[column] - before[row] * before[column], minlength=count + 1)
+            change = np.bincount(way.bin, after[row] * after[column] - before[row] * before[column], minlength=count + 1)
             if row == column == 0:
                 change[0] += whole @ whole
-            variance += sign * times * np.cumsum(change)[1:] * direction[row] * direction[column]
+            variance += way.sign * times * np.cumsum(change)[1:] * direction[row] * direction[column]
     variance[incidence.probability == 1] = 0.0  # everybody has left: what the sums leave is rounding
     return np.sqrt(np.maximum(variance, 0.0))

@@ -5,7 +5,7 @@ One pass over the compared people; every number keeps its influence function, so
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -66,7 +66,7 @@ class Effects:
         "treated" and "control".
     spec : EffectSpec
     observed_days : float
-        How long both arms were observed; infinite where everybody was seen to leave.
+        How long both arms were observed; infinite where everybody was seen to leave. With trials, how long the first of them could be.
     notes : tuple of str
         What could not be estimated and why.
     """
@@ -150,29 +150,28 @@ def estimate_effects(cohort: Cohort, comparison: Comparison, follow_up: FollowUp
 
 def effects_within(compared: Compared, success: Bools, inside: Bools, spec: EffectSpec) -> Effects:
     """Estimate the effects among the compared people `inside`, shape (u,); horizons beyond their follow-up become notes."""
-    notes: list[str] = []
-    sides = {arm: np.flatnonzero(inside & (compared.treated == (arm == "treated"))) for arm in ARMS}
-    incidences = {arm: incidences_by_state(compared, success, rows) for arm, rows in sides.items()}
-    reach = min(_seen_until(compared, incidences[arm][ANY], sides[arm]) for arm in ARMS)
-    horizons = [horizon for horizon in spec.horizons_days if horizon <= reach]
-    notes += [f"share at {horizon:g} days: not observed that long in both arms" for horizon in spec.horizons_days if horizon > reach]
-    rmst_days = spec.rmst_days if spec.rmst_days is not None and spec.rmst_days <= reach else None
+    observed = _Observed(compared, success, inside)
+    asked = [*spec.horizons_days, *([spec.rmst_days] if spec.rmst_days is not None else [])]
+    seen = {days: observed.until(days) >= days for days in asked}
+    horizons = [horizon for horizon in spec.horizons_days if seen[horizon]]
+    notes = [f"share at {horizon:g} days: not observed that long in both arms" for horizon in spec.horizons_days if not seen[horizon]]
+    rmst_days = spec.rmst_days if spec.rmst_days is not None and seen[spec.rmst_days] else None
     if spec.rmst_days is not None and rmst_days is None:
         notes.append(f"mean days up to {spec.rmst_days:g}: not observed that long in both arms")
 
-    arms = {arm: _arm(compared, success, sides[arm], incidences[arm], horizons, rmst_days, spec, arm) for arm in ARMS}
+    arms = {arm: _arm(observed, horizons, rmst_days, spec, arm) for arm in ARMS}
     treated, control = arms["treated"], arms["control"]
-    people = np.flatnonzero(inside)
-    sets = RiskSets.of(compared.days[people], success[people], compared.treated[people], compared.weight[people])
-    ratio = None
-    test = log_rank(sets, people, len(inside), compared.clusters, spec.level) if len(sets.leavers) else None
-    try:
-        value, influence = cox_log_ratio(sets)
-        ratio = Ratio(
-            Estimate("log of hazard ratio", value, _spread(influence, people, len(inside)), compared.clusters, "log ratio", len(people), spec.level)
-        )
-    except EstimationError as error:
-        notes.append(str(error))
+    ratio, test = None, None
+    if compared.pieces is None:  # with weights that change with time the hazards would need a model of their own; shares and means do not
+        people = np.flatnonzero(inside)
+        sets = RiskSets.of(compared.days[people], success[people], compared.treated[people], compared.weight[people])
+        test = log_rank(sets, people, len(inside), compared.clusters, spec.level) if len(sets.leavers) else None
+        try:
+            value, influence = cox_log_ratio(sets)
+            whole, counted = _spread(influence, people, len(inside)), compared.n_people(people)
+            ratio = Ratio(Estimate("log of hazard ratio", value, whole, compared.clusters, "log ratio", counted, spec.level))
+        except EstimationError as error:
+            notes.append(str(error))
     return Effects(
         risk_difference={horizon: treated.risk[horizon] - control.risk[horizon] for horizon in horizons},
         cumulative_incidence={key: treated.cumulative_incidence[key] - control.cumulative_incidence[key] for key in treated.cumulative_incidence},
@@ -181,38 +180,79 @@ def effects_within(compared: Compared, success: Bools, inside: Bools, spec: Effe
         log_rank=test,
         arms=arms,
         spec=spec,
-        observed_days=reach,
+        observed_days=observed.until(0.0) if compared.reach is None else float(compared.reach[inside].max()),
         notes=tuple(notes),
     )
 
 
-def _arm(
-    compared: Compared,
-    success: Bools,
-    rows: NDArray[np.intp],
-    incidences: dict[str, Incidence],
-    horizons: list[float],
-    rmst_days: float | None,
-    spec: EffectSpec,
-    arm: str,
-) -> Arm:
-    def estimate(name: str, found: tuple[float, Floats], unit: Unit) -> Estimate:
+@dataclass(frozen=True, eq=False)
+class _Observed:
+    """The compared people `inside`, arm by arm, and those of them whose registers reach a day."""
+
+    compared: Compared
+    success: Bools
+    inside: Bools
+    _known: dict[int, dict[str, _Side]] = field(default_factory=dict)
+
+    def reaching(self, day: float) -> dict[str, _Side]:
+        """Give the arms of those who reach a day; who reaches a later day reaches an earlier one, so their number tells them apart."""
+        chosen = self.inside & self.compared.reaching(day)
+        number = int(chosen.sum())
+        if number not in self._known:
+            rows = {arm: np.flatnonzero(chosen & (self.compared.treated == (arm == "treated"))) for arm in ARMS}
+            self._known[number] = {arm: _Side(one, incidences_by_state(self.compared, self.success, one)) for arm, one in rows.items()}
+        return self._known[number]
+
+    def until(self, day: float) -> float:
+        """Give the last day on which both arms of those who reach `day` are known."""
+        return min(side.until(self.compared) for side in self.reaching(day).values())
+
+
+@dataclass(frozen=True, eq=False)
+class _Side:
+    """One arm's rows among the compared, and its incidence by state."""
+
+    rows: NDArray[np.intp]
+    incidences: dict[str, Incidence]
+
+    def until(self, compared: Compared) -> float:
+        """Give the last day the curve is known: the longest follow-up, or for ever if everybody was seen to leave; 0 for nobody."""
+        remaining = self.incidences[ANY].hazards.remaining
+        if len(remaining) and remaining[-1] == 0:
+            return np.inf
+        return float(compared.days[self.rows].max(initial=0.0))
+
+
+def _arm(observed: _Observed, horizons: list[float], rmst_days: float | None, spec: EffectSpec, arm: str) -> Arm:
+    compared = observed.compared
+
+    def estimate(name: str, side: _Side, found: tuple[float, Floats], unit: Unit) -> Estimate:
         value, influence = found
         interval: Literal["plain", "log-log"] = "log-log" if unit == "probability" else "plain"
-        return Estimate(name, value, _spread(influence, rows, len(compared.days)), compared.clusters, unit, len(rows), spec.level, interval)
+        people = compared.n_people(side.rows)
+        return Estimate(name, value, _spread(influence, side.rows, len(compared.days)), compared.clusters, unit, people, spec.level, interval)
 
-    whole = incidences[ANY]
+    rows = np.flatnonzero(observed.inside & (compared.treated == (arm == "treated")))
+    sides = {days: observed.reaching(days)[arm] for days in [*horizons, *([] if rmst_days is None else [rmst_days])]}
+    states = compared.states if len(compared.states) > 1 else ()
+    rmst = None
+    if rmst_days is not None:
+        rmst = estimate(f"mean days to {rmst_days:g}, {arm}", sides[rmst_days], sides[rmst_days].incidences[ANY].restricted_mean(rmst_days), "days")
     return Arm(
-        n=len(rows),
-        events=int(success[rows].sum()),
-        risk={horizon: estimate(f"share at {horizon:g} days, {arm}", whole.at(horizon), "probability") for horizon in horizons},
-        cumulative_incidence={
-            (state, horizon): estimate(f"share in {state} at {horizon:g} days, {arm}", incidence.at(horizon), "probability")
-            for state, incidence in incidences.items()
-            if state != ANY
+        n=compared.n_people(rows),
+        events=int(observed.success[rows].sum()),
+        risk={
+            horizon: estimate(f"share at {horizon:g} days, {arm}", sides[horizon], sides[horizon].incidences[ANY].at(horizon), "probability")
             for horizon in horizons
         },
-        rmst=None if rmst_days is None else estimate(f"mean days to {rmst_days:g}, {arm}", whole.restricted_mean(rmst_days), "days"),
+        cumulative_incidence={
+            (state, horizon): estimate(
+                f"share in {state} at {horizon:g} days, {arm}", sides[horizon], sides[horizon].incidences[state].at(horizon), "probability"
+            )
+            for state in states
+            for horizon in horizons
+        },
+        rmst=rmst,
     )
 
 
@@ -220,12 +260,6 @@ def _spread(influence: Floats, rows: NDArray[np.intp], people: int) -> Floats:
     whole = np.zeros(people)
     whole[rows] = influence
     return whole
-
-
-def _seen_until(compared: Compared, incidence: Incidence, rows: NDArray[np.intp]) -> float:
-    """Give the last day an arm's curve is known: its longest follow-up, or for ever if everybody was seen to leave."""
-    remaining = incidence.hazards.remaining
-    return np.inf if len(remaining) and remaining[-1] == 0 else float(compared.days[rows].max())
 
 
 def _refuse_unseen_horizons(effects: Effects, unit: TimeUnit) -> None:

@@ -46,7 +46,9 @@ class Clusters:
     code : ndarray of int, shape (k,)
         The set of each membership, sorted, numbered from 0.
     share : ndarray of float, shape (k,)
-        Part of the person's weight that lies in this membership; 1 for a person in one set.
+        Part of the weight that lies in this membership; 1 for who is in one set.
+    person : ndarray of int, shape (u,), or None
+        The person of each compared row of a stack of trials, numbered from 0; None where each has one row.
     factor : float
         Small-sample factor; 1 for sets and persons, G / (G - 1) where clusters are few.
     """
@@ -54,6 +56,7 @@ class Clusters:
     member: Codes
     code: Codes
     share: Floats
+    person: Codes | None = None
     factor: float = 1.0
 
     @classmethod
@@ -62,7 +65,9 @@ class Clusters:
         position = np.zeros(len(comparison.weights), dtype=np.intp)
         position[comparison.rows] = np.arange(len(comparison.rows))
         share = comparison.member_weight / comparison.weights[comparison.member_row]
-        return cls(position[comparison.member_row], comparison.member_set, share)
+        _, person = np.unique(comparison.person_code[comparison.rows], return_inverse=True)
+        repeated = len(person) > 0 and int(person.max()) + 1 < len(person)
+        return cls(position[comparison.member_row], comparison.member_set, share, person if repeated else None)
 
     @classmethod
     def few(cls, ids: ArrayLike) -> Clusters:
@@ -72,12 +77,26 @@ class Clusters:
         if count < 2:
             raise EstimationError("clusters: at least two are needed to see how they vary; give ids that differ")
         order = np.argsort(code, kind="stable")
-        return cls(order, code[order], np.ones(len(order)), count / (count - 1))
+        return cls(order, code[order], np.ones(len(order)), factor=count / (count - 1))
 
     @cached_property
     def nested(self) -> bool:
         """Whether every person is in one cluster only, so that clustering by set already covers the person."""
-        return bool((self.share == 1).all())
+        return self.person is None and bool((self.share == 1).all())
+
+    @cached_property
+    def _by_person(self) -> tuple[Codes, Codes]:
+        """Give the compared rows in the order of their person, and where each person begins."""
+        assert self.person is not None
+        order = np.argsort(self.person, kind="stable")
+        return order, np.flatnonzero(np.append(True, np.diff(self.person[order]) > 0))
+
+    def _of_persons(self, influence: Floats) -> Floats:
+        """Sum the influence over each person's rows."""
+        if self.person is None:
+            return influence
+        order, starts = self._by_person
+        return np.asarray(np.add.reduceat(influence[order], starts, axis=0), dtype=np.float64)
 
     @cached_property
     def _starts(self) -> Codes:
@@ -98,7 +117,8 @@ class Clusters:
         by_set = np.add.reduceat(part, self._starts, axis=0)
         total = by_set.T @ by_set
         if not self.nested:
-            total = total + influence.T @ influence - part.T @ part
+            whole = self._of_persons(influence)
+            total = total + whole.T @ whole - part.T @ part
         return np.asarray(total * self.factor, dtype=np.float64)
 
     def variance(self, influence: Floats) -> float:
@@ -107,8 +127,9 @@ class Clusters:
         by_set = np.add.reduceat(part, self._starts)
         total = float(by_set @ by_set)
         if not self.nested:
-            total += float(influence @ influence - part @ part)  # never below the set variance: parts of one person have one sign
-        return max(total, 0.0) * self.factor
+            whole = self._of_persons(influence)
+            total += float(whole @ whole - part @ part)
+        return max(total, 0.0) * self.factor  # below 0 only where people treated now were controls before and nearly all cancels
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -172,6 +193,12 @@ class Estimate:
             return self.value - reach, self.value + reach
         low, high = log_log_interval(np.array([self.value]), np.array([self.std_error]), self.level)
         return float(low[0]), float(high[0])
+
+    def __add__(self, other: Estimate) -> Estimate:
+        """Give the sum, with the dependence between the two in its variance."""
+        self._same_people(other)
+        name, influence = f"{self.name} plus {other.name}", self.influence + other.influence
+        return replace(self, name=name, value=self.value + other.value, influence=influence, n=self._people_with(other))
 
     def __sub__(self, other: Estimate) -> Estimate:
         """Give the difference, with the dependence between the two in its variance."""

@@ -50,8 +50,28 @@ class TimeUnit(Enum):
 
 
 @dataclass(frozen=True, eq=False)
+class TimeWeights:
+    """Weights that change with time, such as those that make up for people whose follow-up was ended on purpose.
+
+    Attributes
+    ----------
+    row : ndarray of int, shape (m,)
+        Position in the follow-up, rising.
+    start, stop : ndarray of float, shape (m,)
+        Days; the piece holds from after `start` up to and with `stop`. The pieces of a row follow one another from 0 to its `days`.
+    factor : ndarray of float, shape (m,)
+        By which the row's weight in the comparison is multiplied meanwhile.
+    """
+
+    row: NDArray[np.intp]
+    start: Floats
+    stop: Floats
+    factor: Floats
+
+
+@dataclass(frozen=True, eq=False)
 class FollowUp:
-    """What happened to each person.
+    """What happened to each person, or in a stack to each person in each trial.
 
     Attributes
     ----------
@@ -64,6 +84,12 @@ class FollowUp:
         Longest follow-up, days.
     unit : TimeUnit
         The unit the durations were recorded in.
+    reach : ndarray of float, shape (n,), or None
+        Days for which a row could be followed, whatever happened to it: at each horizon only rows that reach it count. None: no such limit.
+    later_start : ndarray of float, shape (n,), or None
+        Days to the row's own later start, infinite where there is none.
+    weights : TimeWeights or None
+        None: everybody counts alike all the time.
     """
 
     person: pd.Index
@@ -71,6 +97,9 @@ class FollowUp:
     state: pd.Categorical
     horizon: float
     unit: TimeUnit
+    reach: Floats | None = None
+    later_start: Floats | None = None
+    weights: TimeWeights | None = None
 
     def __post_init__(self) -> None:
         self.days.setflags(write=False)
@@ -209,6 +238,8 @@ def _event_problems(labels: pd.Series, name: str, expected: list[str], *, declar
 class Compared:
     """Follow-up of the compared people only, in the order of their influence functions.
 
+    In a stack of trials, "people" here and in the estimators are people-in-trials; `person` says who is the same.
+
     Attributes
     ----------
     days, weight : ndarray of float, shape (u,)
@@ -219,6 +250,12 @@ class Compared:
     clusters : Clusters
     rows : ndarray of int, shape (u,)
         Cohort rows.
+    person : ndarray of int, shape (u,)
+        Who they are, numbered.
+    reach : ndarray of float, shape (u,), or None
+        As in `FollowUp`.
+    pieces : TimeWeights or None
+        As in `FollowUp`, `row` being the position among the compared.
     """
 
     days: Floats
@@ -228,6 +265,17 @@ class Compared:
     states: tuple[str, ...]
     clusters: Clusters
     rows: NDArray[np.intp]
+    person: NDArray[np.intp]
+    reach: Floats | None = None
+    pieces: TimeWeights | None = None
+
+    def reaching(self, days: float) -> Bools:
+        """Say who could be followed that long, whatever happened to them; shape (u,)."""
+        return np.ones(len(self.days), dtype=bool) if self.reach is None else self.reach >= days
+
+    def n_people(self, rows: NDArray[np.intp]) -> int:
+        """Count the different people among the compared `rows`."""
+        return len(np.unique(self.person[rows]))
 
 
 def compared_follow_up(cohort: Cohort, comparison: Comparison, follow_up: FollowUp) -> Compared:
@@ -243,6 +291,8 @@ def compared_follow_up(cohort: Cohort, comparison: Comparison, follow_up: Follow
     rows = comparison.rows
     if follow_up.person is comparison.person or follow_up.person.equals(comparison.person):
         place = rows
+    elif cohort.trial is not None:
+        raise InputError([Problem("follow-up", "must be of the cohort's rows, in their order", "observe the outcomes of this cohort")])
     else:
         place = follow_up.person.get_indexer(comparison.person[rows])
         if (place < 0).any():
@@ -261,4 +311,17 @@ def compared_follow_up(cohort: Cohort, comparison: Comparison, follow_up: Follow
         states=follow_up.states,
         clusters=Clusters.of(comparison),
         rows=rows,
+        person=comparison.person_code[rows],
+        reach=None if follow_up.reach is None else follow_up.reach[place],
+        pieces=None if follow_up.weights is None else _pieces_of(follow_up.weights, place, len(follow_up.days)),
     )
+
+
+def _pieces_of(weights: TimeWeights, place: NDArray[np.intp], n: int) -> TimeWeights:
+    """Pick the pieces of the compared, numbered by their position among them."""
+    position = np.full(n, -1, dtype=np.intp)
+    position[place] = np.arange(len(place))
+    row = position[weights.row]
+    kept = np.flatnonzero(row >= 0)
+    kept = kept[np.lexsort((weights.start[kept], row[kept]))]
+    return TimeWeights(row[kept], weights.start[kept], weights.stop[kept], weights.factor[kept])

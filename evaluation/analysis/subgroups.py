@@ -127,7 +127,7 @@ def estimate_subgroups(
 
 
 def _within(compared: Compared, success: Bools, inside: Bools, spec: EffectSpec) -> Effects | EmptyGroup:
-    treated, control = int((inside & compared.treated).sum()), int((inside & ~compared.treated).sum())
+    treated, control = (compared.n_people(np.flatnonzero(inside & (compared.treated == side))) for side in (True, False))
     if treated == 0 or control == 0:
         return EmptyGroup(treated, control, "no_treated" if treated == 0 else "no_control")
     if min(treated, control) < spec.smallest_arm:

@@ -1,14 +1,15 @@
 """Who is in the study, on which side, and what was known about them beforehand.
 
-The flat entrance: a table with one row per person, as an evaluator already has it. Rows keep their order. Everything that later sums over
-people does so in `Cohort.order`, which depends on what the rows say and not on how they are sorted, so that shuffling the table changes no
-result, not even in the last bit.
+The flat entrance: a table with one row per person, as an evaluator already has it, or a stack of trials with one row per person and trial. Rows
+keep their order. Everything that later sums over them does so in `Cohort.order`, which depends on what the rows say and not on how they are sorted,
+so that shuffling the table changes no result, not even in the last bit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -29,7 +30,7 @@ _MIXER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads neighbour
 
 @dataclass(frozen=True, eq=False)
 class Cohort:
-    """The people of the study, one row each.
+    """The people of the study: one row each, or one for each trial a person is in.
 
     Attributes
     ----------
@@ -37,17 +38,19 @@ class Cohort:
         What was known before the index date. Numbers are float64, everything else categorical with sorted levels; nothing is missing.
     treated : ndarray of bool, shape (n,)
     person : Index, shape (n,)
-        Pseudonymous ids, unique.
+        Pseudonymous ids; unique, or, in a stack of trials, unique within each.
     strata : DataFrame, shape (n, q)
         Further columns for exact matching and for breaking results down, not in the participation model.
     index_date : Series of datetime, shape (n,), or None
         The day follow-up starts; None where durations come ready-made.
     tiebreak : ndarray of uint64, shape (n,)
-        Hash of the person id: the only thing that decides between exactly tied people.
+        Hash of the person id (and trial): the only thing that decides between exactly tied rows.
     order : ndarray of int, shape (n,)
         Rows sorted by a hash of their contents, equal ones by `tiebreak`: the order in which sums are taken.
     attrition : DataFrame
-        One row per step: step, treated, control.
+        One row per step: step, treated, control; people, <NA> where a step does not concern a side.
+    trial : str or None
+        The stratum that says which trial a row belongs to; None: one row per person.
     """
 
     covariates: pd.DataFrame
@@ -58,6 +61,7 @@ class Cohort:
     tiebreak: Hashes
     order: Rows
     attrition: pd.DataFrame
+    trial: str | None = None
 
     def __post_init__(self) -> None:
         for array in (self.treated, self.tiebreak, self.order):
@@ -68,13 +72,18 @@ class Cohort:
 
     @property
     def n_treated(self) -> int:
-        """Number of treated people."""
+        """Number of treated rows."""
         return int(self.treated.sum())
 
     @property
     def n_control(self) -> int:
-        """Number of people in the control pool."""
+        """Number of rows in the control pool."""
         return len(self) - self.n_treated
+
+    @cached_property
+    def person_code(self) -> Rows:
+        """Number of each row's person, shape (n,): the row itself where every person has one."""
+        return np.arange(len(self), dtype=np.intp) if self.trial is None else pd.factorize(self.person)[0]
 
     def column(self, name: str) -> pd.Series:
         """Give a covariate or stratum column by name.
@@ -153,13 +162,84 @@ def cohort_from_table(
         With every problem at once: missing column, empty table, `treated` not 0/1 or all one group, duplicate or missing person, missing,
         infinite or constant covariate.
     """
+    _require_columns(frame, [treated, *covariates, *strata, *(name for name in (person, index_date) if name)])
+    ids = pd.Index(frame[person]) if person else frame.index
+    problems = person_problems(ids, person or "the table's index")
+    return _cohort(frame, problems, ids, _hash_ids(ids), treated, covariates, strata, index_date, missing, None, None)
+
+
+def cohort_from_trials(
+    frame: pd.DataFrame,
+    *,
+    treated: str,
+    covariates: Sequence[str],
+    person: str,
+    trial: str,
+    index_date: str | None = None,
+    strata: Sequence[str] = (),
+    missing: Literal["error", "category"] = "error",
+    attrition: pd.DataFrame | None = None,
+) -> Cohort:
+    """Read a stack of trials, a table with one row per person and trial, as the cohort of the study.
+
+    Parameters
+    ----------
+    frame : DataFrame, shape (n, c)
+        One row per person and trial. A person may be a control in several trials, and treated in a later one.
+    treated, covariates, index_date, strata, missing
+        As in `cohort_from_table`; covariates are those known before the row's own index date.
+    person : str
+        Column with pseudonymous ids.
+    trial : str
+        Column that says which trial a row belongs to. It becomes a stratum; people are only ever matched within a trial.
+    attrition : DataFrame, optional
+        The steps that led to the table: step, treated, control.
+
+    Returns
+    -------
+    Cohort
+        Rows in the order of `frame`.
+
+    Raises
+    ------
+    InputError
+        As `cohort_from_table`; a person may not be twice in one trial.
+
+    References
+    ----------
+    Sianesi (2004). An evaluation of the Swedish system of active labor market programs in the 1990s. RESTAT 86(1), 133-155.
+    """
+    _require_columns(frame, [treated, *covariates, *strata, person, trial, *([index_date] if index_date else [])])
+    ids = pd.Index(frame[person])
+    problems = [
+        Problem.in_rows(name, "must not be missing", frame[name].isna().to_numpy(), "every row needs one")
+        for name in (person, trial)
+        if frame[name].isna().any()
+    ]
+    twice = frame.duplicated([person, trial]).to_numpy()
+    if not problems and twice.any():
+        problems.append(Problem.in_rows(person, f"must be unique within {trial}", twice, "keep one row per person and trial"))
+    names = _hash_ids(ids) ^ (_hash_ids(pd.Index(frame[trial].astype(str))) * _MIXER)
+    return _cohort(frame, problems, ids, names, treated, covariates, [trial, *strata], index_date, missing, trial, attrition)
+
+
+def _cohort(
+    frame: pd.DataFrame,
+    problems: list[Problem],
+    ids: pd.Index,
+    names: Hashes,
+    treated: str,
+    covariates: Sequence[str],
+    strata: Sequence[str],
+    index_date: str | None,
+    missing: str,
+    trial: str | None,
+    attrition: pd.DataFrame | None,
+) -> Cohort:
+    covariates, strata = list(dict.fromkeys(covariates)), list(dict.fromkeys(strata))
+    problems = [*_treated_problems(frame[treated], treated), *problems]
     if missing not in ("error", "category"):
         raise InputError([Problem("missing", "is neither 'error' nor 'category'", "choose one of them")])
-    covariates, strata = list(dict.fromkeys(covariates)), list(dict.fromkeys(strata))
-    _require_columns(frame, [treated, *covariates, *strata, *(name for name in (person, index_date) if name)])
-    problems = _treated_problems(frame[treated], treated)
-    ids = pd.Index(frame[person]) if person else frame.index
-    problems += person_problems(ids, person or "the table's index")
     if not covariates:
         problems.append(Problem("covariates", "at least one is needed", "name the columns known before the index date"))
     columns: dict[str, pd.Series] = {}
@@ -184,8 +264,8 @@ def cohort_from_table(
         columns |= _clean_covariate(frame[name])
     side = frame[treated].to_numpy(dtype=bool)
     cleaned = pd.DataFrame(columns, copy=False)
-    names = _hash_ids(ids)
-    steps = pd.DataFrame({"step": ["in_table"], "treated": [int(side.sum())], "control": [int((~side).sum())]})
+    if attrition is None:
+        attrition = pd.DataFrame({"step": ["in_table"], "treated": [ids[side].nunique()], "control": [ids[~side].nunique()]})
     return Cohort(
         covariates=cleaned,
         treated=side,
@@ -194,7 +274,8 @@ def cohort_from_table(
         index_date=start,
         tiebreak=names,
         order=ordered(_content_hash(cleaned, side), names),
-        attrition=steps,
+        attrition=attrition,
+        trial=trial,
     )
 
 

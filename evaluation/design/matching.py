@@ -38,7 +38,14 @@ class MatchingSpec(BaseModel):
     exact: tuple[str, ...] = Field(default=(), description="columns on which a match must agree")
     order: Order = "closest"
     replace: bool = Field(default=False, description="a control may stand for several treated")
-    max_reuse: int | None = Field(default=None, ge=1, description="how many treated one control may stand for, where replace is true; None: no limit")
+    max_reuse: int | None = Field(
+        default=None,
+        ge=1,
+        description="how many treated one control may stand for (in a stack: within a trial), where replace is true; None: no limit",
+    )
+    max_trials: int | None = Field(
+        default=None, ge=1, description="in how many trials of a stack one person may be a control; trials choose in their order; None: no limit"
+    )
     seed: int | None = Field(default=None, description="needed by order = 'random'")
 
     @model_validator(mode="after")
@@ -58,6 +65,8 @@ class Comparison:
     ----------
     person : Index, shape (n,)
         The cohort's ids.
+    person_code : ndarray of int, shape (n,)
+        The person of each row, numbered: a person has several rows in a stack of trials.
     treated : ndarray of bool, shape (n,)
     weights : ndarray of float, shape (n,)
         1 for each matched treated, for a control the sum over its sets of 1 / (controls in the set), 0 for everybody else. Over the controls
@@ -72,12 +81,14 @@ class Comparison:
     spec : MatchingSpec or None
         None where the sets were made elsewhere.
     rows : ndarray of int, shape (u,)
-        Cohort rows with a weight, in the order of their hash: the order of every influence function.
+        Cohort rows with a weight, in the order of their hash: the order of every influence function. They are the compared people, or in a stack the
+        compared people-in-trials.
     attrition : DataFrame
         The cohort's steps and this one: step, treated, control.
     """
 
     person: pd.Index
+    person_code: Rows
     treated: Bools
     weights: Floats
     member_row: Rows
@@ -111,13 +122,14 @@ class Comparison:
 
     @property
     def n_control(self) -> int:
-        """Number of different controls used."""
-        return len(self.rows) - self.n_treated
+        """Number of different people used as controls."""
+        return len(np.unique(self.person_code[self.rows[~self.treated[self.rows]]]))
 
     @property
     def effective_control(self) -> float:
-        """Kish's effective number of controls, (sum of weights)^2 / sum of squared weights."""
-        weights = self.weights[self.rows][~self.treated[self.rows]]
+        """Kish's effective number of controls, (sum of weights)^2 / sum of squared weights, a person's weights in all trials taken together."""
+        control = self.rows[~self.treated[self.rows]]
+        weights = np.bincount(np.unique(self.person_code[control], return_inverse=True)[1], self.weights[control])
         return float(weights.sum() ** 2 / (weights**2).sum())
 
     def to_frame(self) -> pd.DataFrame:
@@ -156,11 +168,8 @@ def match_cohort(cohort: Cohort, scores: PropensityScores, spec: MatchingSpec | 
     position = scores.logit if spec.distance == "logit" else scores.score
     spread = scores.sd_logit if spec.distance == "logit" else scores.sd_score
     caliper = None if spec.caliper_sd is None else spec.caliper_sd * spread
-    stratum, _ = cohort.codes(spec.exact)
-    capacity = spec.max_reuse if spec.replace else 1
-    treated_rows, control_rows = nearest_pairs(
-        cohort, position, stratum, ratio=spec.ratio, capacity=capacity, caliper=caliper, order=spec.order, seed=spec.seed
-    )
+    stratum, _ = cohort.codes(list(dict.fromkeys([*([cohort.trial] if cohort.trial else []), *spec.exact])))
+    treated_rows, control_rows = _pairs(cohort, position, stratum, spec, caliper)
     if len(treated_rows) == 0:
         raise NobodyMatchedError(_why_nobody(stratum, cohort.treated, spec, caliper))
     matched = np.unique(treated_rows)
@@ -170,6 +179,31 @@ def match_cohort(cohort: Cohort, scores: PropensityScores, spec: MatchingSpec | 
     return comparison
 
 
+def _pairs(cohort: Cohort, position: Floats, stratum: Rows, spec: MatchingSpec, caliper: float | None) -> tuple[Rows, Rows]:
+    """Match all rows at once, or trial by trial where a trial must know who is used up."""
+    found: list[tuple[Rows, Rows]] = []
+    times_used = np.zeros(int(cohort.person_code.max()) + 1, dtype=np.intp)
+    for rows in _batches(cohort, spec):
+        free = rows if spec.max_trials is None else rows[cohort.treated[rows] | (times_used[cohort.person_code[rows]] < spec.max_trials)]
+        if cohort.treated[free].all() or not cohort.treated[free].any():
+            continue
+        capacity = spec.max_reuse if spec.replace else 1
+        pairs = nearest_pairs(cohort, free, position, stratum, ratio=spec.ratio, capacity=capacity, caliper=caliper, order=spec.order, seed=spec.seed)
+        times_used[cohort.person_code[np.unique(pairs[1])]] += 1
+        found.append(pairs)
+    nobody = np.zeros(0, dtype=np.intp)
+    return np.concatenate([nobody, *(treated for treated, _ in found)]), np.concatenate([nobody, *(control for _, control in found)])
+
+
+def _batches(cohort: Cohort, spec: MatchingSpec) -> list[Rows]:
+    everyone = np.arange(len(cohort), dtype=np.intp)
+    if cohort.trial is None or spec.max_trials is None:
+        return [everyone]
+    code, levels = cohort.codes([cohort.trial])
+    order = np.argsort(code, kind="stable")
+    return np.split(everyone[order], np.searchsorted(code[order], np.arange(1, len(levels))))
+
+
 def comparison_from_sets(cohort: Cohort, sets: pd.DataFrame, weights: str | None = None) -> Comparison:
     """Take a match that was made elsewhere, for example in R's MatchIt.
 
@@ -177,7 +211,8 @@ def comparison_from_sets(cohort: Cohort, sets: pd.DataFrame, weights: str | None
     ----------
     cohort : Cohort, n people
     sets : DataFrame, shape (k, 2 or more)
-        Columns `person` and `set`, one row per membership. A person may be in several sets; a set holds at least one treated and one control.
+        Columns `person` and `set`, one row per membership, and in a stack the column that says the trial. A person may be in several sets; a set
+        holds at least one treated and one control.
     weights : str, optional
         Column of `sets` with each membership's weight. Without it the treated weigh 1 and the controls of a set share the number of its treated.
 
@@ -191,11 +226,12 @@ def comparison_from_sets(cohort: Cohort, sets: pd.DataFrame, weights: str | None
         With every problem at once: missing column, unknown person, a person twice in one set, a set without treated or without control,
         weights that are missing or not above 0.
     """
-    absent = [name for name in ["person", "set", *([weights] if weights else [])] if name not in sets.columns]
+    key = ["person", *([cohort.trial] if cohort.trial else [])]
+    absent = [name for name in [*key, "set", *([weights] if weights else [])] if name not in sets.columns]
     if absent or sets.empty:
         problems = [Problem.absent(name, sets.columns, "the table of sets") for name in absent]
         raise InputError(problems or [Problem("the sets", "have no rows", "give one row per person and set")], "the match cannot be used")
-    row = cohort.person.get_indexer(pd.Index(sets["person"]))
+    row = _rows_of(cohort, sets[key])
     set_of = pd.factorize(sets["set"])[0]
     known = (row >= 0) & (set_of >= 0)
     one, other = known & cohort.treated[row], known & ~cohort.treated[row]
@@ -206,7 +242,12 @@ def comparison_from_sets(cohort: Cohort, sets: pd.DataFrame, weights: str | None
         ("person", "must be a person of the cohort", row < 0, "compare the ids' type and spelling in the two tables"),
         ("set", "must not be missing", set_of < 0, "leave out people without a set"),
         ("set", "must hold at least one treated and one control", known & np.append(lonely, False)[set_of], "leave out the sets that do not"),
-        ("person", "must be in a set once", known & pd.MultiIndex.from_arrays([row, set_of]).duplicated(), "leave out the repeated rows"),
+        (
+            "person",
+            "must be in a set once",
+            known & pd.MultiIndex.from_arrays([cohort.person_code[row], set_of]).duplicated(),
+            "leave out the repeated rows",
+        ),
     ]
     if given is not None:
         rules.append((str(weights), "must be a number above 0", ~((given > 0) & np.isfinite(given)), "leave out people without weight"))
@@ -216,6 +257,14 @@ def comparison_from_sets(cohort: Cohort, sets: pd.DataFrame, weights: str | None
     comparison = _comparison(cohort, row, set_of, given, None, None)
     _warn_of_unmatched(comparison, cohort)
     return comparison
+
+
+def _rows_of(cohort: Cohort, key: pd.DataFrame) -> Rows:
+    """Find the cohort rows of people, or of people in trials; -1 for who is not there."""
+    if cohort.trial is None:
+        return np.asarray(cohort.person.get_indexer(pd.Index(key["person"])), dtype=np.intp)
+    known = pd.MultiIndex.from_arrays([cohort.person, cohort.column(cohort.trial).astype(str)])
+    return np.asarray(known.get_indexer(pd.MultiIndex.from_arrays([key["person"], key[cohort.trial].astype(str)])), dtype=np.intp)
 
 
 def _comparison(cohort: Cohort, row: Rows, set_of: Rows, given: Floats | None, spec: MatchingSpec | None, caliper: float | None) -> Comparison:
@@ -237,10 +286,11 @@ def _comparison(cohort: Cohort, row: Rows, set_of: Rows, given: Floats | None, s
     rows = np.flatnonzero(weights)
     rows = rows[np.argsort(cohort.tiebreak[rows], kind="stable")]
     unmatched = cohort.treated & (weights == 0)
-    used = cohort.treated[rows]
-    step = pd.DataFrame({"step": ["compared"], "treated": [int(used.sum())], "control": [int((~used).sum())]})
+    used, person = cohort.treated[rows], cohort.person_code[rows]
+    step = pd.DataFrame({"step": ["compared"], "treated": [len(np.unique(person[used]))], "control": [len(np.unique(person[~used]))]})
     return Comparison(
         person=cohort.person,
+        person_code=cohort.person_code,
         treated=cohort.treated,
         weights=weights,
         member_row=row,
@@ -250,7 +300,7 @@ def _comparison(cohort: Cohort, row: Rows, set_of: Rows, given: Floats | None, s
         caliper=caliper,
         spec=spec,
         rows=rows,
-        attrition=pd.concat([cohort.attrition, step], ignore_index=True),
+        attrition=pd.concat([cohort.attrition, step.astype(cohort.attrition.dtypes)], ignore_index=True),
     )
 
 

@@ -26,13 +26,24 @@ Order = Literal["closest", "largest", "smallest", "data", "random"]
 
 
 def nearest_pairs(
-    cohort: Cohort, position: Floats, stratum: Rows, *, ratio: int, capacity: int | None, caliper: float | None, order: Order, seed: int | None
+    cohort: Cohort,
+    rows: Rows,
+    position: Floats,
+    stratum: Rows,
+    *,
+    ratio: int,
+    capacity: int | None,
+    caliper: float | None,
+    order: Order,
+    seed: int | None,
 ) -> tuple[Rows, Rows]:
     """Pair each treated person with the nearest free controls of its stratum.
 
     Parameters
     ----------
-    cohort : Cohort, n people
+    cohort : Cohort, n rows
+    rows : ndarray of int
+        Those that may be paired.
     position : ndarray of float, shape (n,)
         Where people stand on the scale of distance.
     stratum : ndarray of int, shape (n,)
@@ -51,8 +62,8 @@ def nearest_pairs(
     treated, control : ndarray of int, shape (pairs,)
         Cohort rows.
     """
-    treated = _sorted_rows(np.flatnonzero(cohort.treated), position, stratum, cohort.tiebreak)
-    control = _sorted_rows(np.flatnonzero(~cohort.treated), position, stratum, cohort.tiebreak)
+    treated = _sorted_rows(rows[cohort.treated[rows]], position, stratum, cohort.tiebreak)
+    control = _sorted_rows(rows[~cohort.treated[rows]], position, stratum, cohort.tiebreak)
     free = _FreeControls(
         position=position[control],
         stratum=stratum[control],
