@@ -309,7 +309,7 @@ def look_back_of(person: dict[str, list[dict]], index_date: int, until: int, gap
     clean = clean_person(known(person, index_date), until, gap_days)
     days = states_of(clean, until)[: index_date - FIRST]
     date = dt.date.fromordinal(index_date)
-    found: dict[str, object] = {}
+    found: dict[str, object] = {"state": STATES[days[-1]] if days[-1] < len(STATES) else None}
     in_group = {name: np.isin(days, [STATES.index(state) for state in members]) for name, members in GROUPS.items()}
     for name, held in in_group.items():
         for window in (365, 730, 1826, 3652):
@@ -325,6 +325,7 @@ def look_back_of(person: dict[str, list[dict]], index_date: int, until: int, gap
             runs.append([spell["start"], spell["stop"]])
     found["registrations"] = len(runs)
     found["days_registered"] = next((index_date - start for start, stop in runs if start < index_date <= stop), 0)
+    found["office"] = next((spell["kontor"] for spell in reversed(clean["inskrivning"]) if spell["kontor"] is not None), None)
     jug = [spell for spell in clean["programme"] if spell["klass"] == "jug" and spell["stop"] >= index_date]
     found["days_jug"] = index_date - jug[0]["start"] if jug else 0
     if "ersattning_fk" in delivered:
@@ -344,6 +345,9 @@ def _records_of(person: dict[str, list[dict]], date: dt.date, delivered: tuple[s
         for back in (1, 2, 3):
             income = years.get(date.year - back, {}).get("loneink_hkr")
             yield f"earnings_sek_{back}", np.nan if income is None else 100.0 * income
+        for name, column in (("insurance_days", "akassa_dagar"), ("support_days", "aktivitetsstod_dagar")):
+            known_days = years.get(date.year - 1, {}).get(column)
+            yield name, np.nan if known_days is None else float(known_days)
         levels = [meaning("sun_niva", years[year]["sun_niva"], dt.date(year, 12, 31).toordinal())[0] for year in sorted(years)]
         yield "education", next((level for level in reversed(levels) if level not in (None, "okand")), "okand")
         children = [years[year]["barn0_6"] for year in sorted(years) if years[year]["barn0_6"] is not None]
@@ -421,7 +425,8 @@ def _registered(rng: Random, zero: dt.date) -> Iterator[tuple[str, dict]]:
     for number in rng.sample(numbers, len(numbers)):
         start, stop = at, at + rng.randrange(-4, 200)
         registration = {"inskr_id": str(number), "inskriven_datum": _day(zero, start), "avaktualiserad_datum": _maybe(rng, _day(zero, stop), 0.9)}
-        yield "inskrivning", {**registration, "avaktualiseringsorsak": _maybe(rng, rng.choice("123456789"), 0.9)}
+        office = (None, "K1", "K2")[number % 3]
+        yield "inskrivning", {**registration, "avaktualiseringsorsak": _maybe(rng, rng.choice("123456789"), 0.9), "kontor": office}
         begun = start + rng.randrange(-2, 3) * (rng.random() < 0.2)
         for place in range(rng.randrange(5)):
             length = rng.randrange(-2, 70)
@@ -457,7 +462,9 @@ def _recorded(rng: Random, zero: dt.date) -> Iterator[tuple[str, dict]]:
     yield "individ", {**person, "dod_datum": died, "utvandring_datum": left, "skyddad": False}
     for year in rng.sample(range(2015, 2021), 3):
         level, small = _maybe(rng, rng.choice("12359"), 0.7), _maybe(rng, rng.randrange(3), 0.7)
-        yield "arsinkomst", {"ar": year, "loneink_hkr": _maybe(rng, rng.randrange(4_000), 0.8), "sun_niva": level, "barn0_6": small}
+        income = _maybe(rng, rng.randrange(4_000), 0.8)
+        benefit = {} if income is None else {"akassa_dagar": income % 367, "aktivitetsstod_dagar": income % 100}
+        yield "arsinkomst", {"ar": year, "loneink_hkr": income, "sun_niva": level, "barn0_6": small, **benefit}
     for month in rng.sample(range(48), rng.randrange(20)):
         first = f"{2017 + month // 12}-{month % 12 + 1:02}-01"
         yield "ek_bistand", {"hushall_lopnr": "h", "manad": first, "belopp_kr": _maybe(rng, rng.randrange(2) * 5_000, 0.8)}

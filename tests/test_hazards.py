@@ -17,8 +17,15 @@ from evaluation.analysis import hazards
 from evaluation.analysis.curves import EffectSpec
 from evaluation.analysis.effects import estimate_effects
 from evaluation.analysis.estimates import Clusters
-from evaluation.analysis.hazards import RiskSets, adjusted_hazard_ratio, check_proportionality, cox_log_ratio, log_rank
-from evaluation.analysis.outcomes import followup_from_table
+from evaluation.analysis.hazards import (
+    RiskSets,
+    adjusted_hazard_ratio,
+    check_proportionality,
+    cox_log_ratio,
+    log_rank,
+    period_hazard_ratios,
+)
+from evaluation.analysis.outcomes import TimeWeights, followup_from_table
 from evaluation.design.cohort import cohort_from_table
 from evaluation.design.matching import comparison_from_sets
 from evaluation.errors import EstimationError
@@ -318,6 +325,86 @@ def test_ratio_and_clustered_standard_error_without_ties_equal_lifelines(seed, r
     found = estimate_effects(*study, WHOLE).hazard_ratio.log
     assert found.value == pytest.approx(fitted.params_["treated"], abs=LIFELINES_CONVERGED)
     assert found.std_error == pytest.approx(fitted.standard_errors_["treated"], abs=LIFELINES_CONVERGED)
+
+
+# ---- period by period
+
+
+@pytest.mark.hand
+def test_a_period_compares_who_is_left_at_its_start_until_its_end(make_study):
+    # treated leave on days 2, 5 and 9, the fourth is there on day 12; controls leave on days 3, 6 and 8, the fourth is lost on day 6
+    days, exit = [2, 5, 9, 12, 3, 6, 8, 6], [1, 1, 1, 0, 1, 1, 1, 0]
+    study = make_study(days, exit, [(0, 4), (1, 5), (2, 6), (3, 7)], range(4))
+    found = period_hazard_ratios(*study, periods_days=((0, 4), (4, 8), (4, 7)))
+    # to day 4, at risk 4 and 4, then 3 and 4: score 1 - 4r/(4r + 4) - 3r/(3r + 4) = 0, so 1 - r/(r + 1) = 3r/(3r + 4) and 3 r^2 = 4
+    assert found[0, 4].value == pytest.approx(math.sqrt(4 / 3))
+    # to day 8, at risk 3 and 3, 2 and 3, 2 and 1; only the first to leave is treated
+    left = [3 / 3, 3 / 2, 1 / 2]
+    score = brentq(lambda r: 1 - sum(r / (r + others) for others in left), 1e-6, 10, xtol=1e-14)
+    assert found[4, 8].value == pytest.approx(score)
+    # to day 7: r/(r + 1) + r/(r + 3/2) = 1
+    assert found[4, 7].value == pytest.approx(math.sqrt(1.5))
+    assert (found[0, 4].n, found[4, 8].n) == (8, 6)
+
+
+@pytest.mark.property
+def test_one_period_over_everything_is_the_whole(random_study):
+    study = random_study(71, ties=True, weighted=True)
+    whole, found = estimate_effects(*study, WHOLE).hazard_ratio, period_hazard_ratios(*study, periods_days=((0, math.inf),))[0, math.inf]
+    assert (found.value, found.low, found.high, found.n) == (whole.value, whole.low, whole.high, whole.n)
+
+
+@pytest.mark.reference
+@pytest.mark.parametrize("seed", [72, 73])
+def test_periods_are_one_model_of_treatment_crossed_with_period_in_lifelines(seed, random_study):
+    """The counting process: each person once per period they enter, from its start to their exit or its end."""
+    study = random_study(seed, ties=False, reuse=False, people=90)
+    periods = ((0, 20), (20, 45), (45, 90))
+    frame = lifelines_frame(study).assign(weight=study.comparison.weights[study.comparison.rows])
+    parts = []
+    for begin, end in periods:
+        part = frame[frame["days"] > begin].assign(entry=begin)
+        part["event"] &= part["days"] <= end
+        part["days"] = part["days"].clip(upper=end)
+        parts.append(part.assign(**{f"treated_{start}": part["treated"] * (start == begin) for start, _ in periods}))
+    counting = pd.concat(parts).drop(columns=["treated", "cluster"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # lifelines remarks on weights of one half
+        fitted = CoxPHFitter().fit(counting, "days", "event", weights_col="weight", entry_col="entry", robust=True)
+    found = period_hazard_ratios(*study, periods_days=periods)
+    expected = [fitted.params_[f"treated_{begin}"] for begin, _ in periods]
+    assert [found[period].log.value for period in periods] == pytest.approx(expected, abs=LIFELINES_CONVERGED)
+
+
+@pytest.mark.property
+@pytest.mark.parametrize(("seed", "weighted", "reuse"), [(74, True, True), (75, False, False)])
+def test_standard_errors_of_a_period_are_those_of_the_brute_force_jackknife(seed, weighted, reuse, random_study, jackknife):
+    study = random_study(seed, ties=True, weighted=weighted, reuse=reuse, people=60)
+    rows = study.comparison.rows
+    days, event = study.follow_up.days[rows], np.asarray(study.follow_up.state.codes)[rows] > 0
+    there = days > 1
+    arrays = np.minimum(days, 4)[there], (event & (days <= 4))[there], study.comparison.treated[rows][there]
+    found = period_hazard_ratios(*study, periods_days=((1, 4),))[1, 4].log
+    assert found.value == pytest.approx(loop_log_ratio(*arrays, study.comparison.weights[rows][there]), abs=SAME_ARITHMETIC)
+    assert found.std_error == pytest.approx(jackknife(lambda weight: loop_log_ratio(*arrays, weight[there]), study.comparison), abs=BRUTE_FORCE)
+    assert not found.influence[~there].any()
+
+
+def test_a_period_without_exits_in_one_arm_has_no_ratio(four_pairs):
+    # treated leave on days 10, 20 and 20, controls on days 20, 30 and 40
+    found = period_hazard_ratios(*four_pairs, periods_days=((0, 15), (0, 25), (25, 35), (50, 60)))
+    assert [ratio is None for ratio in found.values()] == [True, False, True, True]
+
+
+def test_weights_that_change_with_time_are_refused_by_period(four_pairs):
+    days = four_pairs.follow_up.days
+    weights = TimeWeights(np.arange(len(days)), np.zeros(len(days)), days, np.ones(len(days)))
+    weighted = four_pairs._replace(follow_up=dataclasses.replace(four_pairs.follow_up, weights=weights))
+    with pytest.raises(EstimationError, match="weights that change with time have no place in it"):
+        period_hazard_ratios(*weighted)
+
+
+# ---- models with covariates, and proportionality
 
 
 @pytest.mark.reference

@@ -27,11 +27,11 @@ TABLES = {
         newly  1990      2019          2019-06-01
     """,
     "inskrivning": """
-        lopnr  inskr_id inskriven_datum avaktualiserad_datum avaktualiseringsorsak
-        steady 1        2018-01-01      -                    -
-        broken 1        2017-01-01      2017-04-11           1   # 100 days
-        broken 2        2018-05-01      2018-08-09           6   # 100 days
-        broken 3        2019-02-10      -                    -
+        lopnr  inskr_id inskriven_datum avaktualiserad_datum avaktualiseringsorsak kontor
+        steady 1        2018-01-01      -                    -                     K1
+        broken 1        2017-01-01      2017-04-11           1                     K1    # 100 days
+        broken 2        2018-05-01      2018-08-09           6                     K2    # 100 days
+        broken 3        2019-02-10      -                    -                     -
     """,
     "sokandekategori": """
         lopnr  inskr_id period_nr start      slut       skat
@@ -54,12 +54,12 @@ TABLES = {
         broken sjukpenning 2019-02-19 2019-03-31 25         99     # has run 10 days on 2019-03-01
     """,
     "arsinkomst": """
-        lopnr  ar   loneink_hkr sun_niva barn0_6
-        steady 2018 1234        3        2
-        steady 2019 9999        5        3
-        broken 2015 10          2        1
-        broken 2016 0           -        -
-        broken 2017 500         9        0
+        lopnr  ar   loneink_hkr sun_niva barn0_6 akassa_dagar aktivitetsstod_dagar
+        steady 2018 1234        3        2       60           -
+        steady 2019 9999        5        3       10           10
+        broken 2015 10          2        1       -            -
+        broken 2016 0           -        -       -            -
+        broken 2017 500         9        0       20           30
     """,
     "ek_bistand": """
         lopnr  hushall_lopnr manad      belopp_kr
@@ -78,6 +78,7 @@ TABLES = {
 # 1 March 2019; years before end on 1 March 2018, 2017, ...
 KNOWN = """
 column              steady    broken                          newly
+state               program   program                         None
 days_unemployed_365 365       119                             0   # broken: 100 + 19
 days_unemployed_730 424       160                             0   # broken: 41 of the first 100 days as well
 days_unemployed_1826 424      219                             0
@@ -87,12 +88,15 @@ days_work_730       0         385                             0   # from 11 Apri
 months_since_work   nan       9.987679671457906               nan # since 30 April 2018: 304 days after, over 30.4375
 registrations       1         3                               0
 days_registered     424       19                              0
+office              K1        K2                              None
 days_jug            243       0                               0
 sick_days_365       4         8                               0   # broken: 11 / 20 of 10, and a quarter of 10
 sick_days_730       4         12.5                            0
 earnings_sek_1      123400    nan                             nan
 earnings_sek_2      nan       50000                           nan
 earnings_sek_3      nan       0                               nan
+insurance_days      60        nan                             nan # broken: 20 in 2017, not the year before
+support_days        nan       nan                             nan
 education           gymnasial forgymnasial                    okand
 children_0_6        2         0                               nan
 assistance_months   2         0                               0
@@ -118,8 +122,8 @@ def pairs(*rows: tuple[str, str]) -> pd.DataFrame:
 def test_each_number_is_arithmetic_on_the_drawn_records(clean):
     found = look_back(clean, pairs(*((who, "2019-03-01") for who in ("steady", "broken", "newly"))))
     for column, *values in oracle.drawn(KNOWN).itertuples(index=False):
-        if column in ("education", "disability"):
-            assert found[column].astype(str).tolist() == values, column
+        if column in ("state", "office", "education", "disability"):
+            assert found[column].astype(object).where(found[column].notna(), None).astype(str).tolist() == values, column
         else:
             np.testing.assert_allclose(found[column], np.array(values, dtype=float), rtol=1e-12, err_msg=column)
 
@@ -149,6 +153,7 @@ def test_the_day_after_the_last_complete_month_can_be_looked_back_from(clean):
 def test_what_begins_on_the_index_date_is_not_the_past(clean):
     found = look_back(clean, pairs(("broken", "2017-04-11"), ("broken", "2017-04-12")))
     assert found["days_work_365"].tolist() == [0, 1]
+    assert found["state"].tolist() == ["oppet_arbetslos", "arbete_osubventionerat"]
     np.testing.assert_array_equal(found["months_since_work"], [np.nan, 0])
     abroad = look_back(clean, pairs(("newly", "2019-06-01"), ("newly", "2019-06-02")), LookBackSpec(work=("flyttad",)))
     np.testing.assert_array_equal(abroad["months_since_work"], [np.nan, 0])
@@ -159,7 +164,7 @@ def test_what_is_not_delivered_is_not_there():
     required = clean_registers(oracle.build(frames("individ", "inskrivning", "sokandekategori")))
     found = look_back(required, pairs(("steady", "2019-03-01")), LookBackSpec(windows_days=(365,)))
     days = ["days_unemployed_365", "days_programme_365", "days_work_365", "months_since_work"]
-    assert found.columns.tolist() == ["lopnr", "index_date", *days, "registrations", "days_registered", "years_in_sweden"]
+    assert found.columns.tolist() == ["lopnr", "index_date", "state", *days, "registrations", "days_registered", "office", "years_in_sweden"]
 
 
 @pytest.mark.hand

@@ -192,12 +192,12 @@ class Hazards:
         since = np.full(len(days), -1, dtype=np.intp)
         if start is not None:
             late = np.argsort(start, kind="stable")
-            at_risk = np.subtract(at_risk, _at_least(start[late], weight[late], times), dtype=np.float64)
+            at_risk = at_risk - _at_least(start[late], weight[late], times)
             since = np.searchsorted(times, start, side="right") - 1
         last = np.searchsorted(times, days, side="right") - 1
         share = np.bincount(last[left], weight[left], minlength=len(times)) / at_risk
         share[share > _ALL_LEFT] = 1.0
-        remaining = np.cumprod(1 - share)
+        remaining = np.asarray(np.cumprod(1 - share), dtype=np.float64)
         before = np.append(1.0, remaining[:-1])[: len(times)]
         return cls(times, at_risk, share, before, remaining, last, left, weight, since, owner, len(days) if people is None else people)
 

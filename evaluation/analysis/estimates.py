@@ -32,7 +32,7 @@ from evaluation.errors import EstimationError
 Codes = NDArray[np.intp]
 _DEPENDENT = 1e-10  # smallest eigenvalue of a correlation matrix: below it the estimates are sums of each other up to rounding
 _WIDEST = 700.0  # on the scale of log(-log): the exponential of more overflows, and the interval already runs from 0 to 1
-Unit = Literal["probability", "days", "log ratio", "count"]
+Unit = Literal["probability", "days", "months", "sek", "log ratio", "count"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +143,7 @@ class Estimate:
     influence : ndarray of float, shape (u,)
         Aligned with `Comparison.rows`.
     clusters : Clusters
-    unit : {"probability", "days", "log ratio", "count"}
+    unit : {"probability", "days", "months", "sek", "log ratio", "count"}
     n : int
         People the estimate rests on.
     level : float

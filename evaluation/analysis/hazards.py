@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from scipy.special import chdtrc
 
 from evaluation.analysis.curves import EffectSpec
-from evaluation.analysis.estimates import Clusters, Estimate
+from evaluation.analysis.estimates import Clusters, Estimate, Ratio
 from evaluation.analysis.outcomes import FollowUp, compared_follow_up
 from evaluation.design.cohort import Bools, Cohort, Floats
 from evaluation.design.matching import Comparison
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 _CONVERGED = 1e-12  # Newton step on the log hazard ratio; quadratic convergence, so the next step is rounding
 _MAX_NEWTON_STEPS = 50
+PERIODS_DAYS = ((0.0, 91.0), (91.0, 183.0), (183.0, 365.0), (365.0, 730.0))  # days: a programme may lock people in first and gain later
 LARGEST_LIFELINES = 20_000  # lifelines' clustered residuals take time with the square of the rows: minutes beyond this
 
 
@@ -230,6 +232,65 @@ def log_rank(sets: RiskSets, place: NDArray[np.intp], people: int, clusters: Clu
         )
         independent = difference.value**2 / float(spread.sum()) if spread.sum() > 0 else math.nan
     return LogRank(observed, expected, difference, chi_square, float(chdtrc(1, chi_square)), independent)
+
+
+def period_hazard_ratios(
+    cohort: Cohort,
+    comparison: Comparison,
+    follow_up: FollowUp,
+    spec: EffectSpec | None = None,
+    periods_days: Sequence[tuple[float, float]] = PERIODS_DAYS,
+) -> dict[tuple[float, float], Ratio | None]:
+    """Give the hazard ratio of treated to control within each period: who is still there at its start, until its end.
+
+    Each ratio but the first compares those left in either arm, whom the periods before have sorted: it tells when people leave, and is no effect.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    comparison : Comparison
+    follow_up : FollowUp
+        Without weights that change with time.
+    spec : EffectSpec, optional
+        `success` and `level` are used.
+    periods_days : sequence of (float, float)
+        Days since the index date: exits after the first and up to the second.
+
+    Returns
+    -------
+    dict of (float, float) to Ratio or None
+        By period; None where it would be 0 or infinite: in one of the arms nobody leaves while somebody of the other is at risk.
+
+    Raises
+    ------
+    EstimationError
+        If `success` names an unknown state, or the follow-up has weights that change with time.
+
+    Notes
+    -----
+    Efron's ties, variance clustered by matched set and person. Under a hazard ratio that is constant within periods this is the Cox model with the
+    treatment crossed with period, whose likelihood is a product over the periods.
+    """
+    spec = spec or EffectSpec()
+    compared = compared_follow_up(cohort, comparison, follow_up)
+    if compared.pieces is not None:
+        raise EstimationError("hazard ratio by period: weights that change with time have no place in it; give the follow-up without them")
+    success = spec.succeeded(compared)
+    found: dict[tuple[float, float], Ratio | None] = {}
+    for begin, end in periods_days:
+        there = np.flatnonzero(compared.days > begin)
+        seen = success[there] & (compared.days[there] <= end)
+        sets = RiskSets.of(np.minimum(compared.days[there], end), seen, compared.treated[there], compared.weight[there])
+        try:
+            value, own = cox_log_ratio(sets)
+        except EstimationError:
+            found[begin, end] = None
+            continue
+        influence = np.zeros(len(compared.days))
+        influence[there] = own
+        name = f"log of hazard ratio from {begin:g} to {end:g} days"
+        found[begin, end] = Ratio(Estimate(name, value, influence, compared.clusters, "log ratio", compared.n_people(there), spec.level))
+    return found
 
 
 def adjusted_hazard_ratio(cohort: Cohort, comparison: Comparison, follow_up: FollowUp, spec: EffectSpec | None = None) -> AdjustedHazardRatio:

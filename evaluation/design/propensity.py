@@ -13,6 +13,7 @@ Albert & Anderson (1984). On the existence of maximum likelihood estimates in lo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -130,7 +131,7 @@ def estimate_propensity(cohort: Cohort, spec: PropensitySpec | None = None) -> P
     linear = np.full(len(cohort), beta[0])
     for position in range(len(terms)):  # column by column: rows with the same values get the same bits wherever they stand
         linear += columns[position] * beta[position + 1]
-    return _summarise(cohort, linear, _coefficient_table(terms, beta, covariance, spec.level))
+    return _summarise(cohort, linear, coefficient_table(terms, beta, covariance, spec.level))
 
 
 def scores_from_table(cohort: Cohort, frame: pd.DataFrame, *, score: str) -> PropensityScores:
@@ -163,16 +164,31 @@ def scores_from_table(cohort: Cohort, frame: pd.DataFrame, *, score: str) -> Pro
     outside = ~((values > 0) & (values < 1))
     if outside.any():
         raise InputError([Problem.in_rows(score, "must lie strictly between 0 and 1", outside, "give probabilities, not logits or percentages")])
-    return _summarise(cohort, logit(values), _no_coefficients(), score=values)
+    return _summarise(cohort, logit(values), no_coefficients(), score=values)
 
 
 def _model_columns(cohort: Cohort, formula: str | None) -> tuple[list[str], Floats]:
     """Give the terms and, shape (terms, n), their values: one contiguous row per term."""
-    if formula is not None:
-        return _formula_columns(cohort, formula)
+    return covariate_columns(cohort.covariates) if formula is None else _formula_columns(cohort, formula)
+
+
+def covariate_columns(covariates: pd.DataFrame) -> tuple[list[str], Floats]:
+    """Give the terms of a model with every covariate as it is, and, shape (terms, n), their values; a level nobody has is no term.
+
+    Parameters
+    ----------
+    covariates : DataFrame, shape (n, p)
+        Numbers and categories, as in `Cohort`. The first level present of a category is the one the others are held against.
+
+    Returns
+    -------
+    terms : list of str
+        Such as "age" and "race[T.white]".
+    values : ndarray of float, shape (terms, n)
+    """
     terms: list[str] = []
     values: list[Floats] = []
-    for name, column in cohort.covariates.items():
+    for name, column in covariates.items():
         if isinstance(column.dtype, pd.CategoricalDtype):
             codes = column.cat.codes.to_numpy()
             present = np.unique(codes)
@@ -181,7 +197,7 @@ def _model_columns(cohort: Cohort, formula: str | None) -> tuple[list[str], Floa
         else:
             terms.append(str(name))
             values.append(column.to_numpy())
-    return terms, np.stack(values)
+    return terms, np.stack(values) if values else np.empty((0, len(covariates)))
 
 
 def _formula_columns(cohort: Cohort, formula: str) -> tuple[list[str], Floats]:
@@ -236,12 +252,61 @@ def _fit_logistic(terms: list[str], columns: Floats, treated: Bools) -> tuple[Fl
     design[1:] /= scale[:, None]
     _refuse_collinear(terms, design[1:])
 
-    beta = np.zeros(len(design))
-    beta[0] = logit(treated.mean())
-    step: Floats = np.zeros(len(design))
+    start = np.append(logit(treated.mean()), np.zeros(len(columns)))
+    maximum = maximise_likelihood(lambda beta: _logistic_derivatives(design, treated, beta), start)
+    if maximum.converged:
+        back = np.diag(np.concatenate([[1.0], 1 / scale]))
+        back[0, 1:] = -mean / scale
+        return back @ maximum.beta, back @ np.linalg.inv(maximum.information) @ back.T
+    moving = np.abs(maximum.step[1:])
+    largest = [position for position in np.argsort(-moving, kind="stable")[:3] if moving[position] > _STILL_MOVING * moving.max()]
+    remedy = "merge their rare levels, take one out, or leave out the people they set apart"
+    problems = [
+        Problem(_spoken(terms[position], columns[position]), "belongs to a combination of columns that decides participation alone", remedy)
+        for position in largest
+    ]
+    raise SeparationError(problems, "participation cannot be modelled")
+
+
+@dataclass(frozen=True, eq=False)
+class Maximum:
+    """Where Newton's method ended.
+
+    Attributes
+    ----------
+    beta : ndarray of float, shape (p,)
+    information : ndarray of float, shape (p, p)
+        Minus the second derivative.
+    step : ndarray of float, shape (p,)
+        The last step; where there is no maximum, what still moves.
+    converged : bool
+    """
+
+    beta: Floats
+    information: Floats
+    step: Floats
+    converged: bool
+
+
+def maximise_likelihood(derivatives: Callable[[Floats], tuple[float, Floats, Floats]], start: Floats) -> Maximum:
+    """Climb to the maximum of a concave log-likelihood by Newton's method, going back half the way after an overshoot.
+
+    Parameters
+    ----------
+    derivatives : callable
+        Gives the log-likelihood, its gradient (p,) and the information (p, p) at coefficients (p,) of columns of spread about 1.
+    start : ndarray of float, shape (p,)
+
+    Returns
+    -------
+    Maximum
+    """
+    beta = start.astype(np.float64)
+    step: Floats = np.zeros(len(beta))
+    information: Floats = np.zeros((len(beta), len(beta)))
     best = -np.inf
     for _ in range(_MAX_NEWTON_STEPS):
-        likelihood, gradient, information = _logistic_derivatives(design, treated, beta)
+        likelihood, gradient, information = derivatives(beta)
         if likelihood < best - _ROUNDING * abs(best):  # overshot: go back half the way
             step = np.asarray(step / 2, dtype=np.float64)
             beta -= step
@@ -253,18 +318,8 @@ def _fit_logistic(terms: list[str], columns: Floats, treated: Bools) -> tuple[Fl
             break  # everybody the columns set apart is fitted exactly
         beta += step
         if np.abs(step).max() < _CONVERGED:
-            covariance = np.linalg.inv(information)
-            back = np.diag(np.concatenate([[1.0], 1 / scale]))
-            back[0, 1:] = -mean / scale
-            return back @ beta, back @ covariance @ back.T
-    moving = np.abs(step[1:])
-    largest = [position for position in np.argsort(-moving, kind="stable")[:3] if moving[position] > _STILL_MOVING * moving.max()]
-    remedy = "merge their rare levels, take one out, or leave out the people they set apart"
-    problems = [
-        Problem(_spoken(terms[position], columns[position]), "belongs to a combination of columns that decides participation alone", remedy)
-        for position in largest
-    ]
-    raise SeparationError(problems, "participation cannot be modelled")
+            return Maximum(beta, information, step, True)
+    return Maximum(beta, information, step, False)
 
 
 def _logistic_derivatives(design: Floats, treated: Bools, beta: Floats) -> tuple[float, Floats, Floats]:
@@ -313,7 +368,8 @@ def _summarise(cohort: Cohort, linear: Floats, coefficients: pd.DataFrame, score
     )
 
 
-def _coefficient_table(terms: list[str], beta: Floats, covariance: NDArray[np.float64], level: float) -> pd.DataFrame:
+def coefficient_table(terms: list[str], beta: Floats, covariance: NDArray[np.float64], level: float) -> pd.DataFrame:
+    """Set out the coefficients of a logistic model, the intercept first; `beta` has shape (1 + terms,)."""
     error = np.sqrt(np.diag(covariance))
     reach = ndtri(0.5 + level / 2) * error
     return pd.DataFrame(
@@ -329,5 +385,6 @@ def _coefficient_table(terms: list[str], beta: Floats, covariance: NDArray[np.fl
     )
 
 
-def _no_coefficients() -> pd.DataFrame:
+def no_coefficients() -> pd.DataFrame:
+    """Give the table of coefficients of no model at all."""
     return pd.DataFrame(columns=["term", "coefficient", "std_error", "odds_ratio", "low", "high", "p_value"])

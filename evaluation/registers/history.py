@@ -64,13 +64,17 @@ def look_back(clean: CleanRegisters, people: pd.DataFrame, spec: LookBackSpec | 
     DataFrame, shape (n, k)
         lopnr, index_date and the columns below, rows and index as in `people`. Columns whose table was not delivered are absent.
 
+        - state: on the eve of the index date; null where there was none
         - days_<group>_<window>: days in a group of states in the window (int)
         - months_since_work: since the last day in work, 0 if that was the eve; NaN if none is on record
         - registrations: spells of registration so far; one that starts the day another ends continues it (int)
         - days_registered: in the spell of registration that holds the eve, else 0 (int)
+        - office: of the latest registration that has one; null without
         - days_jug: in the JUG spell that holds the eve, else 0 (int; program_beslut)
         - sick_days_<window>: net days with sickness benefit; of a case, the part before the index date, by its extent while it runs (ersattning_fk)
         - earnings_sek_<k>: in the k-th calendar year before that of the index date; NaN without a record (arsinkomst)
+        - insurance_days, support_days: with unemployment insurance and with activity support in the calendar year before; NaN without a record
+          (arsinkomst)
         - education, children_0_6: in the latest earlier year with a record; education is a class of codes/sun_niva.csv, or okand (arsinkomst)
         - assistance_months: whole calendar months with social assistance among the last before that of the index date (int; ek_bistand)
         - disability: whether a code was registered (bool; funktionsnedsattning)
@@ -160,6 +164,10 @@ def _within(window: int) -> str:
     return f"greatest(least(stop, index_date) - greatest(start, index_date - {window}), 0)"
 
 
+def _last_year(column: str) -> str:
+    return f"cast(max({column}) filter (ar = year(index_date) - 1) as double)"
+
+
 def _days(clean: CleanRegisters, states: States, schema: str, spec: LookBackSpec) -> str:
     entries = clean.registers.contract.codes["tillstand"].entries
 
@@ -172,6 +180,7 @@ def _days(clean: CleanRegisters, states: States, schema: str, spec: LookBackSpec
         for name, members in spec.states.items()
         for window in spec.windows_days
     ]
+    columns.insert(0, "max(state) filter (stop >= index_date) as state")  # one at most, for spells of states do not overlap
     columns.append(f"(index_date - max(least(stop, index_date)) filter ({one_of(spec.work)})) / {DAYS_PER_MONTH} as months_since_work")
     return f"""
         select pair, {", ".join(columns)}
@@ -183,7 +192,7 @@ def _registrations(known: CleanRegisters, schema: str) -> str:
         with registered as (
             select *, start is distinct from lag(stop) over (partition by lopnr order by start) as anew from {known.schema}.inskrivning)
         select pair, count(*) filter (anew) as registrations,
-            if(max(stop) >= index_date, index_date - max(start) filter (anew), 0) as days_registered
+            if(max(stop) >= index_date, index_date - max(start) filter (anew), 0) as days_registered, arg_max(kontor, start) as office
         from {schema}.people as people left join registered on pair = registered.lopnr group by pair, index_date"""
 
 
@@ -208,7 +217,8 @@ def _records(clean: CleanRegisters, known: CleanRegisters, schema: str, spec: Lo
             for year in range(1, spec.earnings_years + 1)
         )
         yield f"""
-            select pair, {earnings}, coalesce(arg_max(klass, ar) filter (klass <> '{UNKNOWN}'), '{UNKNOWN}') as education,
+            select pair, {earnings}, {_last_year("akassa_dagar")} as insurance_days, {_last_year("aktivitetsstod_dagar")} as support_days,
+                coalesce(arg_max(klass, ar) filter (klass <> '{UNKNOWN}'), '{UNKNOWN}') as education,
                 cast(arg_max(barn0_6, ar) filter (barn0_6 is not null) as double) as children_0_6
             from {people} left join {source}.arsinkomst as record on people.lopnr = record.lopnr and ar < year(index_date)
             left join codes.sun_niva on sun_niva = kod and make_date(ar, 12, 31) between giltig_fran and giltig_till group by pair, index_date"""

@@ -20,6 +20,7 @@ import pandas as pd
 from evaluation.registers.cleaning import PROGRAMME, CleanRegisters
 
 TO_WORK, OTHER_REASON, LOST = "arbete_osubventionerat", "avregistrerad_annan", "okand"
+PENSION, MOVED, DEAD = "pension", "flyttad", "avliden"
 SUBSIDY_LAG_DAYS = 30  # a decision may come after the job: who was deregistered to work within a month before it went to that very job
 PROGRAMME_LAG_DAYS = 30  # the agency may wait 30 days before it ends a programme, so the two ends may differ by that
 TOLD_BY_PROGRAMME = "('foraldraledig', 'sjuk')"  # reasons a programme's end tells, for which a deregistration has only "other known reason"
@@ -32,14 +33,20 @@ class States:
 
     Attributes
     ----------
-    connection : DuckDBPyConnection
+    clean : CleanRegisters
+        What they were observed in.
     table : str
         Where it holds lopnr, start, stop (DATE, half-open) and state (a code of codes/tillstand.csv): spells of a person do not overlap, and where
         one touches the next the state changes. A day without a record has no state.
     """
 
-    connection: duckdb.DuckDBPyConnection
+    clean: CleanRegisters
     table: str
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """The database the table stands in."""
+        return self.clean.registers.connection
 
     def frame(self) -> pd.DataFrame:
         """Give lopnr, start, stop and state, by person and start."""
@@ -84,7 +91,7 @@ def observe_states(clean: CleanRegisters) -> States:
         spells as (select lopnr, day as start, lead(day) over (partition by lopnr order by day) as stop, bit from changes)
         select lopnr, start, stop, state from spells join ({_BITS}) using (bit)""")
     connection.execute(f"drop table {clean.schema}.state_events")
-    return States(connection, table)
+    return States(clean, table)
 
 
 def _events(clean: CleanRegisters) -> str:
@@ -116,7 +123,7 @@ def _gone(clean: CleanRegisters) -> str:
 
 def _sources(clean: CleanRegisters) -> str:
     """Query everything that tells of a state: lopnr, start, stop, state."""
-    schema, people, until = clean.schema, f"{clean.source}.individ", f"date '{clean.until}'"
+    schema = clean.schema
     told = ["select lopnr, start, stop, state from gone"]
     told += [
         f"select lopnr, start, stop, klass from {schema}.{name}" for name in ("sokandekategori", "stod_beslut", "studier") if name in clean.names
@@ -133,12 +140,27 @@ def _sources(clean: CleanRegisters) -> str:
                 and abs(programme.stop - gone.start) <= {PROGRAMME_LAG_DAYS}""")
     if "ersattning_fk" in clean.names:
         told.append(f"select lopnr, start, stop, klass from {schema}.ersattning_fk where omfattning = {FULL_EXTENT}")
-    told += [
-        f"select lopnr, min({_PENSIONED}), {until}, 'pension' from {people} join codes.pensionsalder on {_PENSIONED} <= giltig_till group by lopnr",
-        f"select lopnr, utvandring_datum, {until}, 'flyttad' from {people}",
-        f"select lopnr, dod_datum, {until}, 'avliden' from {people}",
-    ]
-    return " union all ".join(told)
+    return " union all ".join([*told, endings(clean)])
+
+
+def endings(clean: CleanRegisters) -> str:
+    """Query what ends a working life whatever the employment service knows: pension age, emigration, death.
+
+    Parameters
+    ----------
+    clean : CleanRegisters
+
+    Returns
+    -------
+    str
+        SQL for lopnr, start, stop (the end of follow-up) and state; start is null where it has not come.
+    """
+    people, until = f"{clean.source}.individ", f"date '{clean.until}'"
+    return f"""
+        select lopnr, min({_PENSIONED}) as start, {until} as stop, '{PENSION}' as state
+        from {people} join codes.pensionsalder on {_PENSIONED} <= giltig_till group by lopnr
+        union all select lopnr, utvandring_datum, {until}, '{MOVED}' from {people}
+        union all select lopnr, dod_datum, {until}, '{DEAD}' from {people}"""
 
 
 # 1 January of the year a person reaches an age, or of the first year in which that age is the pension age
