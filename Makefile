@@ -1,11 +1,12 @@
 # Every target is one line that a machine without make can type as it stands (on Windows: .venv\Scripts instead of .venv/bin).
 PYTHON ?= python3
-STUDY  ?= employment-agency
+STUDY  ?= malmokraften
+SITE   ?=
 BIN    := .venv/bin
 READY  := .venv/requirements.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report test lint format typecheck benchmark figures notebook lock clean
+.PHONY: help setup report test lint format typecheck benchmark verify figures notebook lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,8 +20,8 @@ $(READY): requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(READY)
 
-report: setup  ## Build the report of one study: make report STUDY=unemployment-benefit
-	$(BIN)/malmokraften report $(STUDY)
+report: setup  ## Build the report of Malmökraften (SITE=site.toml: on delivered registers), or of STUDY=employment-agency
+	$(BIN)/malmokraften report $(STUDY) $(if $(SITE),--site "$(SITE)")
 
 test: setup  ## Run the tests
 	$(BIN)/python -m pytest
@@ -37,6 +38,9 @@ typecheck: setup  ## Check the types
 benchmark: setup  ## Time the design, the effects and the registers; rewrites docs/benchmarks.md
 	$(BIN)/python tests/benchmarks/benchmark.py --write docs/benchmarks.md
 	$(BIN)/python tests/benchmarks/registers.py --append docs/benchmarks.md
+
+verify: setup  ## Hold the whole road against worlds whose truth is known (about half an hour); rewrites docs/validation.md
+	$(BIN)/python tests/verification/verify.py --write docs/validation.md
 
 figures: setup  ## Draw the README's figure again from the English report
 	$(BIN)/malmokraften report employment-agency --quiet && $(BIN)/python docs/figures/draw.py

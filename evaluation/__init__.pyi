@@ -11,6 +11,7 @@ from .registers.origin import classify_origin as classify_origin
 from .registers.synthetic.simulate import SyntheticRegisters as SyntheticRegisters, simulate_registers as simulate_registers
 from .registers.synthetic.writing import write_registers as write_registers
 from .design.cohort import Cohort as Cohort, cohort_from_table as cohort_from_table, cohort_from_trials as cohort_from_trials
+from .design.risk_sets import CohortSpec as CohortSpec, cohort_at_dates as cohort_at_dates, select_cohort as select_cohort
 from .design.propensity import (
     PropensityScores as PropensityScores,
     PropensitySpec as PropensitySpec,
@@ -26,13 +27,28 @@ from .design.matching import (
 from .design.balance import Balance as Balance, assess_balance as assess_balance
 from .design.verdict import DesignLimits as DesignLimits, Verdict as Verdict, judge_design as judge_design
 from .analysis.outcomes import FollowUp as FollowUp, TimeUnit as TimeUnit, TimeWeights as TimeWeights, followup_from_table as followup_from_table
+from .analysis.exits import OutcomeSpec as OutcomeSpec, observe_outcomes as observe_outcomes
+from .analysis.trajectories import Trajectory as Trajectory, observe_trajectories as observe_trajectories
+from .analysis.later_starts import CensoringModel as CensoringModel, CensoringSpec as CensoringSpec, censor_later_starts as censor_later_starts
 from .analysis.estimates import Estimate as Estimate, Ratio as Ratio, wald_test as wald_test
 from .analysis.curves import Curves as Curves, EffectSpec as EffectSpec, estimate_curves as estimate_curves
 from .analysis.effects import Effects as Effects, estimate_effects as estimate_effects
-from .analysis.hazards import adjusted_hazard_ratio as adjusted_hazard_ratio, check_proportionality as check_proportionality
+from .analysis.hazards import (
+    adjusted_hazard_ratio as adjusted_hazard_ratio,
+    check_proportionality as check_proportionality,
+    period_hazard_ratios as period_hazard_ratios,
+)
+from .analysis.means import (
+    Durability as Durability,
+    Occupancy as Occupancy,
+    Totals as Totals,
+    estimate_durability as estimate_durability,
+    estimate_occupancy as estimate_occupancy,
+    estimate_totals as estimate_totals,
+)
 from .analysis.subgroups import SubgroupEffects as SubgroupEffects, estimate_subgroups as estimate_subgroups
-from .plan import Plan as Plan, load_plan as load_plan
-from .study import Design as Design, Study as Study, analyse_study as analyse_study, design_study as design_study
+from .plan import Plan as Plan, RegisterPlan as RegisterPlan, TablePlan as TablePlan, load_plan as load_plan
+from .study import Design as Design, Journey as Journey, Study as Study, analyse_study as analyse_study, design_study as design_study
 from .reporting.report import write_report as write_report
 from .errors import EvaluationError as EvaluationError
 

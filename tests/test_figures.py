@@ -19,7 +19,23 @@ from evaluation.analysis.curves import ARMS, Curves, estimate_curves
 from evaluation.errors import EstimationError
 from evaluation.reporting import figures
 from evaluation.reporting.disclosure import Gate
-from evaluation.reporting.figures import ForestRow, Words, draw_curves, draw_forest, draw_love, draw_overlap, draw_states, page, shown_until, svg_text
+from evaluation.reporting.figures import (
+    FlowStep,
+    ForestRow,
+    Words,
+    draw_curves,
+    draw_flow,
+    draw_forest,
+    draw_love,
+    draw_overlap,
+    draw_points,
+    draw_shares,
+    draw_states,
+    page,
+    shown_until,
+    svg_text,
+)
+from evaluation.reporting.figures.shares import AREAS, spread_apart
 from evaluation.reporting.overlap import bin_overlap
 
 LONG = [
@@ -66,7 +82,7 @@ def make_curves(treated, control, states=("any",)):
             share = np.cumsum(np.where(np.arange(len(times)) % len(states) == position, count, 0)) / len(days)
             part = {"arm": arm, "state": state, "days": times, "probability": share}
             parts.append(pd.DataFrame(part).assign(low=(share - 0.1).clip(min=0), high=(share + 0.1).clip(max=1)))
-    return Curves(pd.concat(parts, ignore_index=True), 0.95, followed)
+    return Curves(pd.concat(parts, ignore_index=True), 0.95, followed, np.inf)
 
 
 def make_row(position):
@@ -87,6 +103,32 @@ def overlap(people=400):
     return draw_overlap(*draws, *(draws > 0.4).astype(float), words=SWEDISH, gate=Gate(10))
 
 
+def make_step(position):
+    """By turns a step of both sides, of the participants and of the pool; the first has nobody left out."""
+    sides = (ARMS, ARMS[:1], ARMS[1:])[position % 3]
+    people = {arm: number(40_000 - 900 * position, 0) for arm in sides}
+    return FlowStep(LONG[position % 3], people, dict.fromkeys(sides, "900 ingår inte") if position else {}, strong=position % 2 == 1)
+
+
+def stacked(groups, last):
+    """Move everybody from the last group to the others, evenly, over 24 months; at the end `last` are left."""
+    moved = (1 - last) * np.arange(25) / 24
+    return np.column_stack([np.repeat(moved[:, None] / (groups - 1), groups - 1, axis=1), 1 - moved])
+
+
+def make_shares(groups, last=0.3):
+    shares = {"treated": stacked(groups, last), "control": stacked(groups, 1 - last)}
+    labels = ["Öppet arbetslös, deltid eller förhinder", "Nystartsjobb", "Arbetsmarknadspolitiskt introduktionsprogram"]
+    return draw_shares(shares, [labels[group % 3] for group in range(groups)], months=range(25), ticks=[0, 6, 12, 18, 24], words=SWEDISH)
+
+
+def make_points(rows):
+    times = [6, 12, 18, 24, 36][:rows]
+    points = [ForestRow(str(time), time - 15, time - 18, time - 12, "empty" if time == 12 else "difference") for time in times]
+    return draw_points(points, times, words=SWEDISH)
+
+
+PART_KINDS = ("overall", "part", "part", "empty", "part")
 WEEKS = {"unit_days": 7.0, "until_days": 364.0, "words": SWEDISH, "gate": Gate(10)}
 MANY = make_curves(np.arange(1, 1501) / 3, np.arange(1, 1201) / 2, ("any", "work", "study"))
 STATES = [("work", "Arbete utan stöd, eller eget företag: den första anställningen som varar"), ("study", "Reguljära studier"), ("any", "Alla")]
@@ -99,6 +141,11 @@ FIGURES = {
     "curves of few": lambda: draw_curves(make_curves([5, 9], [3]), "any", ticks=[0, 26, 52], **WEEKS),
     "one state": lambda: draw_states(MANY, STATES[:1], ticks=[0, 13, 26, 39, 52], **WEEKS),
     "states": lambda: draw_states(MANY, STATES, ticks=[0, 6, 10, 14, 52], verticals=[26], **WEEKS),
+    **{f"flow {steps}": lambda steps=steps: draw_flow([make_step(position) for position in range(steps)], words=SWEDISH) for steps in (1, 2, 3, 9)},
+    **{f"shares {groups}": lambda groups=groups: make_shares(groups) for groups in (2, 5, 8)},
+    "shares that end in nothing": lambda: make_shares(8, last=1.0),
+    **{f"points {rows}": lambda rows=rows: make_points(rows) for rows in (1, 3, 5)},
+    "parts": lambda: draw_forest([replace(make_row(place), kind=kind) for place, kind in enumerate(PART_KINDS)], words=SWEDISH),
     **{f"love {rows}": lambda rows=rows: draw_love(love_table(rows), limit=0.1, words=SWEDISH) for rows in range(1, 13)},
     **{
         f"forest {rows}": lambda rows=rows: draw_forest([make_row(position) for position in range(rows)], words=SWEDISH, unit="procentenheter")
@@ -280,6 +327,46 @@ def test_an_empty_row_gives_its_reason_and_no_mark():
 def test_an_endless_interval_ends_in_an_arrow():
     figure = draw_forest([ForestRow("Män", 2, -np.inf, 5, "group", "2")], words=SWEDISH)
     assert [line.get_marker() for line in figure.axes[0].lines if line.get_marker() in tuple("<|>")] == ["<", "|"]
+
+
+@pytest.mark.hand
+def test_a_part_is_a_bar_from_no_effect_to_its_value():
+    figure = draw_forest([ForestRow("Nystartsjobb", 3, 1, 5, "part", "+3,0 (+1,0 till +5,0)")], words=SWEDISH)
+    (bar,) = [line for line in figure.axes[0].lines if line.get_linewidth() > 5]
+    assert list(bar.get_xdata()) == [0, 3]
+
+
+@pytest.mark.hand
+def test_areas_are_stacked_to_the_whole_in_colours_of_their_own():
+    figure = make_shares(4)
+    assert len(set(AREAS)) == 8
+    for axes, last in zip(figure.axes, (0.3, 0.7), strict=True):
+        tops = [float(area.get_paths()[0].vertices[:, 1].max()) for area in axes.collections]
+        assert tops == pytest.approx([(1 - last) / 3, 2 * (1 - last) / 3, 1 - last, 1])
+        assert len({tuple(area.get_facecolor()[0]) for area in axes.collections}) == 4
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("seed", range(8))
+def test_names_beside_areas_are_moved_apart_and_stay_in_the_panel(seed):
+    random = np.random.default_rng(seed)
+    height = random.choice([14.0, 28.0], 8)
+    wished = np.sort(random.uniform(0, 232, 8))[::-1]
+    place = spread_apart(wished, height, 232.0)
+    assert (place - height / 2).min() >= -1e-9
+    assert (place + height / 2).max() <= 232 + 1e-9
+    assert all(lower - upper >= (one + other) / 2 - 1e-9 for lower, upper, one, other in zip(place, place[1:], height, height[1:], strict=False))
+    roomy = np.linspace(220, 12, 8)
+    np.testing.assert_array_equal(spread_apart(roomy, np.full(8, 14.0), 232.0), roomy)
+
+
+@pytest.mark.hand
+def test_points_stand_at_their_time_with_their_interval_and_the_empty_are_left_out():
+    axes = make_points(5).axes[0]
+    marks = [(line.get_xdata()[0], line.get_ydata()[0]) for line in axes.lines if line.get_marker() == "o"]
+    assert marks == [(time, time - 15) for time in (6, 18, 24, 36)]
+    bars = [tuple(line.get_ydata()) for line in axes.lines if line.get_marker() == "_"]
+    assert bars == [(time - 18, time - 12) for time in (6, 18, 24, 36)]
 
 
 def as_svg(name, drawn="curves"):

@@ -41,6 +41,15 @@ def test_each_definition_sorts_each_person_as_its_sentence_says() -> None:
         assert dict(zip(people["who"], found[definition], strict=True)) == dict(zip(people["who"], people[column], strict=True))
 
 
+@pytest.mark.hand
+@pytest.mark.parametrize("code", [None, "11"])
+def test_where_no_parent_s_region_is_known_for_anybody_it_is_unknown_for_those_it_decides(code: str | None) -> None:
+    persons = pd.DataFrame({"fodelselandgrupp": ["07", "00", "00"], "utlsvbakg": ["11", "12", "22"]})
+    persons = persons.assign(mor_fodelselandgrupp=pd.Series([code] * 3, dtype="string"), far_fodelselandgrupp=pd.Series([code] * 3, dtype="string"))
+    assert classify_origin(persons, REGIONS)["bakgrund_utanfor_europa"].tolist() == ["ja", "okand", "nej"]
+    assert (classify_origin(persons.assign(fodelselandgrupp=code), REGIONS) == "okand").to_numpy().all()
+
+
 def test_without_the_parents_regions_the_third_definition_is_absent() -> None:
     persons = pd.DataFrame({"fodelselandgrupp": ["07"], "utlsvbakg": ["11"]}, index=[9])
     found = classify_origin(persons, REGIONS)

@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import inspect
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,15 +11,19 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from evaluation.analysis.exits import OutcomeSpec
 from evaluation.design.matching import MatchingSpec
 from evaluation.design.verdict import DesignLimits
 from evaluation.errors import PlanError
-from evaluation.plan import load_plan, read_plan
+from evaluation.plan import RegisterPlan, TablePlan, load_plan, read_plan
+from evaluation.plan_sections import SimulationSection
+from evaluation.registers.synthetic.simulate import simulate_registers
+from evaluation.registers.synthetic.truth import HORIZONS_DAYS, RESTRICTED_DAYS
 
 REPORTS = Path(__file__).parents[1] / "reports"
 COMMITTED = sorted(REPORTS.glob("*/plan.toml"))
 VALUES = {file.parent.name: tomllib.loads(file.read_text(encoding="utf-8")) for file in COMMITTED}
-AGENCY, BENEFIT = "employment-agency", "unemployment-benefit"
+AGENCY, BENEFIT, MALMO = "employment-agency", "unemployment-benefit", "malmokraften"
 SECRET = "19800101-1234"
 
 
@@ -48,13 +53,17 @@ def test_a_committed_plan_loads_by_its_file_and_by_its_folder(file: Path) -> Non
     plan = load_plan(file)
     assert plan == load_plan(str(file.parent))
     assert plan.name == file.parent.name
-    assert plan.data_file == file.parent / plan.data.file
     assert plan.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
     assert plan.primary_days in plan.effect_spec().horizons_days
 
 
-def test_both_studies_are_committed() -> None:
-    assert sorted(VALUES) == [AGENCY, BENEFIT]
+def test_a_section_for_registers_makes_a_plan_of_registers() -> None:
+    assert {name: type(load_plan(REPORTS / name)) for name in VALUES} == {AGENCY: TablePlan, BENEFIT: TablePlan, MALMO: RegisterPlan}
+
+
+def test_the_data_lie_beside_the_plan() -> None:
+    assert load_plan(REPORTS / AGENCY).data_file == REPORTS / AGENCY / "data" / "unemployment.csv"
+    assert load_plan(REPORTS / MALMO).data_folder == REPORTS / MALMO / "data"
 
 
 @pytest.mark.hand
@@ -237,3 +246,112 @@ def test_a_plan_on_disk_names_its_file_in_the_error(tmp_path: Path) -> None:
     (tmp_path / "plan.toml").write_text("stricct = true\n" + COMMITTED[0].read_text(encoding="utf-8"), encoding="utf-8")
     with pytest.raises(PlanError, match=r"plan\.toml \(1 problem\):\n  1\. stricct: is not a key of the plan; did you mean strict\?"):
         load_plan(tmp_path)
+
+
+# --- plans of registers
+
+
+@pytest.mark.hand
+def test_months_become_the_days_the_synthetic_truth_is_counted_in() -> None:
+    plan = read_plan(VALUES[MALMO])
+    spec = plan.effect_spec()
+    assert spec.horizons_days == HORIZONS_DAYS == (183, 365, 548, 730, 1096)
+    assert (spec.rmst_days, plan.primary_days) == (RESTRICTED_DAYS, 548)
+
+
+@pytest.mark.hand
+def test_success_is_what_the_definition_says() -> None:
+    work = ("arbete_osubventionerat", "nystartsjobb", "arbete_subventionerat", "arbete_lonebidrag", "eget_foretagande")
+    assert read_plan(VALUES[MALMO]).effect_spec().success == (*work, "studier_reguljara")
+    assert read_plan(changed(MALMO, ("outcome.definition", "strict"))).effect_spec().success == work[:1]
+
+
+def test_the_other_definitions_differ_in_nothing_else() -> None:
+    plan = read_plan(changed(MALMO, ("outcome.sick_days", 14)))
+    assert plan.other_outcomes == tuple(OutcomeSpec(definition=name, sick_days=14) for name in ("strict", "studies", "independent"))
+
+
+def test_states_and_sources_have_words_in_both_languages() -> None:
+    plan = read_plan(VALUES[MALMO])
+    assert [plan.state_label("nystartsjobb", language) for language in ("sv", "en")] == ["nystartsjobb", "new start job"]
+    assert [plan.state_label("arbete", language) for language in ("sv", "en")] == ["arbete", "work"]
+    assert plan.state_label("of their own", "en") == "of their own"
+    assert plan.source("en").startswith("Registers of the employment service")
+    table = read_plan(VALUES[BENEFIT])
+    assert [table.state_label("full_time", "en"), table.state_label("unnamed", "sv")] == ["full-time job", "unnamed"]
+    assert table.source("sv").startswith("McCall")
+
+
+@pytest.mark.parametrize("matching", [None, {"ratio": 2}], ids=["left out", "without exact"])
+def test_a_match_is_exact_on_month_and_time_waited_unless_the_plan_says_otherwise(matching: dict[str, int] | None) -> None:
+    assert read_plan(changed(MALMO, ("matching", matching))).matching.exact == ("trial", "duration_band")
+    assert read_plan(changed(MALMO, ("matching.exact", ["kon"]))).matching.exact == ("kon",)
+
+
+def test_what_is_simulated_is_what_the_simulation_takes() -> None:
+    taken = inspect.signature(simulate_registers).parameters
+    assert list(SimulationSection.model_fields) == ["participants", *list(taken)[1:]]
+    usual = {name: parameter.default for name, parameter in list(taken.items())[1:] if parameter.default is not inspect.Parameter.empty}
+    assert SimulationSection().model_dump().items() >= usual.items()
+
+
+MISSPELT_OF_REGISTERS = [
+    ("registers.sourc", "source"),
+    ("registers.source.svv", "sv"),
+    ("registers.simulate.sed", "seed"),
+    ("registers.cleaning.gap_dayz", "gap_days"),
+    ("cohort.frst_month", "first_month"),
+    ("cohort.look_back.window_days", "windows_days"),
+    ("outcome.definiton", "definition"),
+    ("matching.calliper_sd", "caliper_sd"),
+    ("effects.horizon", "horizons"),
+    ("subgroups.registred", "registered"),
+    ("limits.worst_smdd", "worst_smd"),
+    ("disclosure.treshold", "threshold"),
+    ("regster", "registers"),
+]
+
+
+@pytest.mark.parametrize(("path", "nearest"), MISSPELT_OF_REGISTERS)
+def test_a_misspelt_key_about_registers_is_answered_with_the_nearest_valid_one(path: str, nearest: str) -> None:
+    assert problems((path, "x"), study=MALMO) == [f"{path}: is not a key of the plan; did you mean {nearest}?"]
+
+
+def test_a_misspelt_section_of_registers_is_still_a_plan_of_registers() -> None:
+    told = problems(("registrers", VALUES[MALMO]["registers"]), ("registers", None), study=MALMO)
+    assert told == ["registers: must be given", "registrers: is not a key of the plan; did you mean registers?"]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("matching.exact", ["trial", "koon"]), "matching.exact: koon is not a column of the cohort; did you mean kon?"),
+        (("subgroups.registered", ["fass"]), "subgroups: fass is not a column of the cohort; did you mean fas?"),
+        (("subgroups.exploratory", [["kon", "ursprung"]]), "subgroups: ursprung is not a column of the cohort; choose among trial"),
+        (("cohort.covariates", ["age", "educaton"]), "cohort.covariates: educaton is not a column of the cohort; did you mean education?"),
+        (("registers.simulate.effect", "publishd"), "registers.simulate.effect: must be one of none, constant"),
+        (("cohort.last_month", "2017-12"), "cohort: first_month must not lie after last_month"),
+        (("cohort.first_month", None), "cohort.first_month: must be given"),
+        (("registers.source", None), "registers.source: must be given"),
+        (("effects.primary", 17), "effects: `primary` must be one of `horizons`"),
+        (("outcome.definition", "work"), "outcome.definition: "),
+    ],
+)
+def test_a_plan_of_registers_is_refused_for_what_could_never_be_done(change: tuple[str, Any], told: str) -> None:
+    found = problems(change, study=MALMO)
+    assert len(found) == 1
+    assert told in found[0]
+
+
+def test_all_unknown_columns_are_told_at_once() -> None:
+    told = problems(("matching.exact", ["koon"]), ("subgroups.registered", ["fass"]), study=MALMO)
+    assert told == [
+        "plan: matching.exact: koon is not a column of the cohort; did you mean kon?; and subgroups: fass is not a column of the cohort; "
+        "did you mean fas?"
+    ]
+
+
+def test_a_breakdown_may_be_by_a_covariate_or_a_period_of_the_plan() -> None:
+    columns = ["education", "halvar", "trial"]
+    plan = read_plan(changed(MALMO, ("cohort.periods.halvar", {"ett": ["2018-03", "2018-08"]}), ("subgroups.exploratory", columns)))
+    assert plan.subgroups.exploratory == tuple(columns)

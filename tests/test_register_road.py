@@ -53,6 +53,15 @@ def test_every_planted_fault_is_counted_by_its_rule_and_no_other(seed: int) -> N
     assert {**{rule: counted[rule] for rule in synthetic.planted}, "gap": gaps} == synthetic.planted
 
 
+@pytest.mark.recovery
+@pytest.mark.parametrize(("seed", "dirt"), [(7, 0.05), (4, 0.2)])
+def test_no_planted_fault_stops_a_delivery_where_many_start(seed: int, dirt: float) -> None:
+    """A gap in the registrations is never planted over the day somebody starts, who then would start without one."""
+    synthetic = simulate_registers(400, 800, seed=seed, dirt=dirt)
+    assert synthetic.planted["gap"] > 0
+    pd.testing.assert_frame_equal(states(cleaned(synthetic)), truth(synthetic))
+
+
 @pytest.mark.property
 def test_without_cleaning_the_faults_would_have_mattered() -> None:
     """The test above can fail: the soiled tables, taken as they are, say something else."""

@@ -259,7 +259,7 @@ def test_simulated_people_are_called_so_in_the_title_and_on_the_page(language: L
     study = analysed[AGENCY]
     mark = {"sv": "SYNTETISKA DATA", "en": "SYNTHETIC DATA"}[language]
     assert mark not in pages[AGENCY, "design", language]
-    design = under(study, data=study.design.plan.data.model_copy(update={"synthetic": True})).design
+    design = replace(study.design, synthetic=True)
     page = lxml.html.document_fromstring(render_report(design, language=language))
     assert page.findtext("head/title").startswith(mark)
     assert [words(element)[: len(mark)] for element in page.find_class("mark")] == [mark]

@@ -91,7 +91,8 @@ STEPS = """
     in_jug                -       17
     offered               9       -
     started               8       -
-    without_sick_team     7       -
+    without_sick_team     7       -      # not gun
+    of_target_group       7       -
     first_start_in_period 6       -
     in_jug_at_start       6       16     # not lea
     of_age                6       15     # not jan
@@ -149,6 +150,20 @@ def test_every_rule_of_the_risk_set_holds_for_the_drawn_people(clean):
 def test_every_step_is_counted_in_people(clean):
     expected = oracle.drawn(STEPS).astype({"treated": "Int64", "control": "Int64"})
     pd.testing.assert_frame_equal(select_cohort(clean, spec()).attrition, expected, check_dtype=False)
+
+
+@pytest.mark.hand
+@pytest.mark.parametrize(
+    ("target_groups", "remain"),
+    [(("jug",), (7, 5)), (("jug", "sjukskriven"), (8, 6)), (("jug", "inskriven"), (7, 6)), (("inskriven", "sjukskriven"), (8, 2))],
+)
+def test_the_sick_leave_team_is_counted_apart_from_other_target_groups(target_groups, remain):
+    starts = oracle.drawn(STARTS).set_index("lopnr")
+    starts.loc["cia", "malgrupp"] = "ek_bistand_12m"  # on social assistance, admitted without a decision on JUG
+    starts.loc["dan", "malgrupp"] = None  # of no group on record, so in none that is compared
+    cohort = select_cohort(drawn_registers(projekt_deltagande=starts.reset_index()), spec(target_groups=target_groups))
+    steps = cohort.attrition.set_index("step")["treated"]
+    assert (steps["started"], steps["without_sick_team"], steps["of_target_group"]) == (8, *remain)
 
 
 @pytest.mark.hand
@@ -470,7 +485,8 @@ def test_every_row_and_every_step_is_the_same_when_counted_person_by_person(cand
 
     chosen = first[first["malgrupp"].eq("JUG") & first["start"].ge("2018-03-01")]
     treated = in_jug(chosen.reset_index()[["lopnr", "start"]].rename(columns={"start": "day"}))
-    steps = {"without_sick_team": first["malgrupp"].eq("JUG").sum(), "first_start_in_period": len(chosen), "in_jug_at_start": len(treated)}
+    steps = {"without_sick_team": first["malgrupp"].ne("sjukpenning").sum(), "of_target_group": first["malgrupp"].eq("JUG").sum()}
+    steps |= {"first_start_in_period": len(chosen), "in_jug_at_start": len(treated)}
     for step in ("of_age", "resident"):
         treated = treated[fit(treated)[step == "resident"]].reset_index(drop=True)
         steps[step] = len(treated)

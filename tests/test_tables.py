@@ -62,8 +62,9 @@ def every_table(study: Study, look: Scene) -> Iterator[Table]:
     for of_design in (tables.flow_table, tables.overlap_table, tables.balance_table, tables.verdict_table, tables.coefficient_table):
         yield of_design(design, look)
     yield tables.curve_table(study, look, days)
-    for of_study in (tables.effects_table, tables.subgroup_table, tables.interaction_table):
+    for of_study in (tables.effects_table, tables.interaction_table):
         yield of_study(study, look)
+    yield tables.subgroup_table(tables.subgroup_rows(study, look), None, look)
     yield tables.states_table(study.effects, look, days)
 
 
@@ -183,7 +184,7 @@ def test_the_states_add_up_to_the_share_in_all(analysed: dict[str, Study], langu
 def test_groups_and_their_differences_are_those_estimated(analysed: dict[str, Study], language: Language) -> None:
     study = analysed["employment-agency"]
     look = scene(study, language)
-    for row, cells in zip(tables.subgroup_rows(study, look), tables.subgroup_table(study, look).rows, strict=True):
+    for row, cells in zip(tables.subgroup_rows(study, look), tables.subgroup_table(tables.subgroup_rows(study, look), None, look).rows, strict=True):
         assert [numbers(cell, language) for cell in cells[1:3]] == [[] if count is None else [count] for count in (row.treated, row.control)]
         if row.estimate is None:
             assert cells[3:] == (row.reason, "")

@@ -20,10 +20,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from evaluation.analysis.estimates import Clusters, Estimate
+from evaluation.analysis.exits import Definition
 from evaluation.analysis.outcomes import TimeUnit
 from evaluation.design.verdict import Check, CheckName
 from evaluation.plan import DisclosureSection, Language, load_plan
+from evaluation.registers.origin import DEFINITIONS, NO, UNKNOWN, YES
 from evaluation.reporting import figures
+from evaluation.reporting.journey_tables import ELSEWHERE, PLACES
 from evaluation.reporting.report import render_report
 from evaluation.reporting.wording import Voice, check_sentence, check_value, excludes_zero, sentence_case
 from evaluation.study import Study, analyse_study, design_study
@@ -37,11 +40,35 @@ MESSAGES = tomllib.loads(files("evaluation.reporting").joinpath("templates/messa
 SV, EN = Voice("sv", TimeUnit.WEEK), Voice("en", TimeUnit.WEEK)
 THIN, MINUS = "\u202f", "−"
 
+STEPS = {  # of attrition: those of select_cohort, and the comparison's own
+    *(
+        "registered",
+        "in_jug",
+        "offered",
+        "started",
+        "without_sick_team",
+        "of_target_group",
+        "first_start_in_period",
+        "in_jug_at_start",
+        "of_age",
+        "resident",
+    ),
+    *("not_yet_started", "drawn", "eligible", "compared"),
+}
 # Keys that are not written where they are spoken: the expression in the source, and every key it can be.
 BUILT = {
     "direction": {"more", "fewer", "uncertain", "no_spread"},
     "kind": {"gap_sure", "gap_family", "gap_unsure"},
-    "key": {"proportional", "not_proportional", "share_of", "followed_of", "ratio_row", "adjusted_row"},
+    "key": {
+        *("proportional", "not_proportional", "share_of", "followed_of", "ratio_row", "adjusted_row", "remain_of", "left_out_of"),
+        *("subsidised_part", "subsidised_clear", "subsidised_unsure", "never_clear", "never_unsure", "more_at", "fewer_at", "unsure_at"),
+        *("lock_in", "no_lock_in", "lock_in_unsure"),
+    },
+    "part": {*PLACES, ELSEWHERE},
+    "f'step_{step}'": {f"step_{step}" for step in STEPS},
+    "f'total_{name}'": {"total_sick_days", "total_assistance_months", "total_earnings_sek"},
+    "f'definition_{name}'": {f"definition_{name}" for name in get_args(Definition)},
+    "f'{name}_{value}'": {f"{name}_{level}" for name in DEFINITIONS for level in (YES, NO, UNKNOWN)},
     "step": {"in_table", "left_out", "compared"},
     "when": {"before", "after"},
     "check.name": set(get_args(CheckName)),
@@ -145,6 +172,33 @@ def test_a_p_value_is_never_zero(p: float, text: str) -> None:
 @pytest.mark.parametrize(("days", "swedish", "english"), [(7, "1 vecka", "1 week"), (182, "26 veckor", "26 weeks"), (3.5, "0,5 veckor", "0.5 weeks")])
 def test_a_time_is_written_in_the_studys_unit(days: float, swedish: str, english: str) -> None:
     assert (SV.span(days), EN.span(days)) == (swedish, english)
+
+
+@pytest.mark.hand
+def test_whole_days_of_a_month_are_the_months_they_are() -> None:
+    months = Voice("sv", TimeUnit.MONTH)
+    assert [months.span(days) for days in (91, 183, 365, 548, 730, 1096)] == [
+        "3 månader",
+        "6 månader",
+        "12 månader",
+        "18 månader",
+        "24 månader",
+        "36 månader",
+    ]
+    assert (months.span(45), SV.span(181.5)) == ("1,5 månader", "25,9 veckor")
+    assert (months.period(0, 91), months.period(365, 730)) == ("0–3 månader", "12–24 månader")
+    assert [voice.fine().units() for voice in (months, Voice("en", TimeUnit.YEAR), SV)] == ["dagar", "days", "veckor"]
+
+
+@pytest.mark.hand
+@pytest.mark.parametrize(("words", "text"), [([], ""), (["6"], "6"), (["6", "12"], "6 och 12"), (["6", "12", "18"], "6, 12 och 18")])
+def test_words_are_listed_with_and_before_the_last(words: list[str], text: str) -> None:
+    assert SV.listing(words) == text
+
+
+@pytest.mark.hand
+def test_an_end_that_is_zero_but_for_rounding_is_written_as_zero() -> None:
+    assert SV.point_range(estimate(1e-17, 1e-18)) == "0,0 till 0,0"
 
 
 @pytest.mark.parametrize("unit", TimeUnit)

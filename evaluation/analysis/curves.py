@@ -81,12 +81,15 @@ class Curves:
         "any" is success as the spec defines it; with several kinds of exit, each has its own rows too.
     level : float
     followed : dict of str to ndarray of float
-        Each arm's sorted follow-up times, for numbers at risk between exit days.
+        Each arm's follow-up times, one per person, sorted, for numbers at risk between exit days; in a stack the longest of the person's.
+    reach : float
+        Days for which everybody could be followed. Beyond it a curve leans on the trials that began first, and is not what a share at a horizon is.
     """
 
     table: pd.DataFrame
     level: float
     followed: dict[str, Floats]
+    reach: float
 
     def at_risk(self, days: list[float]) -> pd.DataFrame:
         """Count the people still under observation and not yet gone just before each of `days`; one row per arm."""
@@ -120,10 +123,10 @@ def estimate_curves(cohort: Cohort, comparison: Comparison, follow_up: FollowUp,
     parts: dict[str, list[NDArray[np.generic]]] = {name: [] for name in _CURVE_COLUMNS}
     for arm in ARMS:
         inside = np.flatnonzero(compared.treated == (arm == "treated"))
-        followed[arm] = np.sort(compared.days[inside])
+        followed[arm] = np.sort(compared.longest(inside))
         incidences = incidences_by_state(compared, success, inside)
         hazards = incidences[ANY].hazards
-        people = len(inside) - np.searchsorted(followed[arm], hazards.times, side="left")
+        people = len(followed[arm]) - np.searchsorted(followed[arm], hazards.times, side="left")
         ways = _ways(compared.clusters, inside, len(compared.days), hazards)
         for state, incidence in incidences.items():
             error = _std_errors(incidence, ways)
@@ -132,7 +135,8 @@ def estimate_curves(cohort: Cohort, comparison: Comparison, follow_up: FollowUp,
             columns = (*names, hazards.times, people, hazards.at_risk, incidence.probability, error, low, high)
             for name, column in zip(_CURVE_COLUMNS, columns, strict=True):
                 parts[name].append(column)
-    return Curves(pd.DataFrame({name: np.concatenate(columns) for name, columns in parts.items()}), spec.level, followed)
+    reach = np.inf if compared.reach is None else float(compared.reach.min())
+    return Curves(pd.DataFrame({name: np.concatenate(columns) for name, columns in parts.items()}), spec.level, followed, reach)
 
 
 _CURVE_COLUMNS = ("arm", "state", "days", "at_risk", "at_risk_weighted", "probability", "std_error", "low", "high")

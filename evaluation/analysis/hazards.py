@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _CONVERGED = 1e-12  # Newton step on the log hazard ratio; quadratic convergence, so the next step is rounding
 _MAX_NEWTON_STEPS = 50
 PERIODS_DAYS = ((0.0, 91.0), (91.0, 183.0), (183.0, 365.0), (365.0, 730.0))  # days: a programme may lock people in first and gain later
+LARGEST_ADJUSTED = 300_000  # rows times columns of the adjusted model: ten times as many take lifelines minutes, for a check
 LARGEST_LIFELINES = 20_000  # lifelines' clustered residuals take time with the square of the rows: minutes beyond this
 
 
@@ -322,6 +323,10 @@ def adjusted_hazard_ratio(cohort: Cohort, comparison: Comparison, follow_up: Fol
         pd.get_dummies(cohort.covariates.iloc[comparison.rows], drop_first=True, dtype=float).reset_index(drop=True).add_prefix("covariate: ")
     )
     varying = covariates.loc[:, covariates.std() > 0]
+    if varying.size > LARGEST_ADJUSTED:
+        raise EstimationError(
+            f"lifelines: {len(varying)} rows with {varying.shape[1]} covariates are more than it can fit in reasonable time; left out"
+        )
     fitted = _fit_lifelines(pd.concat([frame, (varying - varying.mean()) / varying.std()], axis=1), spec.level)
     row = fitted.summary.loc["treated"]
     low, high = (float(row[f"exp(coef) {end} {100 * spec.level:g}%"]) for end in ("lower", "upper"))
@@ -367,7 +372,7 @@ def _lifelines_frame(cohort: Cohort, comparison: Comparison, follow_up: FollowUp
     compared = compared_follow_up(cohort, comparison, follow_up)
     success = spec.succeeded(compared)
     cox_log_ratio(RiskSets.of(compared.days, success, compared.treated, compared.weight))  # lifelines gives a number even where the ratio is infinite
-    cluster = np.arange(len(compared.days))
+    cluster = compared.person.copy()
     if compared.clusters.nested:
         cluster[compared.clusters.member] = compared.clusters.code
     columns = {

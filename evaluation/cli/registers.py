@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evaluation.cli.terminal import INVALID, Choice, exit_codes, steps
+from evaluation.cli.terminal import INVALID, Choice, Step, exit_codes, steps
 
 PIPED_WIDTH = 140  # no terminal says how wide it is: wide enough for a sentence
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from evaluation.registers.cleaning import CleaningSpec, CleanRegisters
     from evaluation.registers.findings import Findings
+    from evaluation.registers.site import Site
 
 schema = typer.Typer(help="What must be delivered: the data dictionary, and empty tables for the agencies.", no_args_is_help=True)
 
@@ -92,46 +94,54 @@ def check(
     Example: malmokraften check delivery --site site.toml --language sv
     """
     with exit_codes(), steps(quiet) as step:
-        step("Reading the delivery")
-        from evaluation.registers.cleaning import clean_registers
-        from evaluation.registers.profile import profile_registers
         from evaluation.registers.site import Site, load_site
-        from evaluation.registers.sources import open_delivery
-        from evaluation.registers.validation import validate
-        from evaluation.reporting.check import write_check
 
         chosen = load_site(site) if site else Site()
         if data and chosen.data:
             typer.echo("DATA on the command line is read, not the data the site file names", err=True)
-        delivery = open_delivery(_source(data, chosen.data), chosen)
-        step("Holding it against the contract")
-        validation = validate(delivery)
-        registers = validation.registers
-        profile = audit = None
-        if registers is not None:
-            step("Cleaning")
-            audit = clean_registers(registers).audit
-            step("Looking at what the tables hold")
-            profile = profile_registers(registers)
-        step("Writing the page")
-        both = len(language.languages) > 1
-        for one in language.languages:
-            page = write_check(
-                out,
-                findings=validation.findings,
-                registers=registers,
-                profile=profile,
-                audit=audit,
-                synthetic=validation.synthetic,
-                language=one,
-                linked=both,
-            )
-            step.done(f"Check: {page}")
+        findings, clean = check_delivery(_source(data, chosen.data), chosen, out, language, step)
     if not quiet:
-        _print_findings(validation.findings)
-    if registers is None:
+        _print_findings(findings)
+    if clean is None:
         typer.echo("Error: the delivery breaks rules that stop the run; mail the page to whoever delivered it", err=True)
         raise typer.Exit(INVALID)
+
+
+def check_delivery(
+    source: str | Path, site: Site, out: Path, language: Choice, step: Step, cleaning: CleaningSpec | None = None
+) -> tuple[Findings, CleanRegisters | None]:
+    """Read a delivery, hold it against the contract, clean it and write the check page; no registers if a rule stops the run."""
+    step("Reading the delivery")
+    from evaluation.registers.cleaning import clean_registers
+    from evaluation.registers.profile import profile_registers
+    from evaluation.registers.sources import open_delivery
+    from evaluation.registers.validation import validate
+    from evaluation.reporting.check import write_check
+
+    delivery = open_delivery(source, site)
+    step("Holding it against the contract")
+    validation = validate(delivery)
+    registers, clean, profile = validation.registers, None, None
+    if registers is not None:
+        step("Cleaning")
+        clean = clean_registers(registers, cleaning)
+        step("Looking at what the tables hold")
+        profile = profile_registers(registers)
+    step("Writing the check")
+    wanted = language.languages
+    for one in wanted:
+        page = write_check(
+            out,
+            findings=validation.findings,
+            registers=registers,
+            profile=profile,
+            audit=clean.audit if clean else None,
+            synthetic=validation.synthetic,
+            language=one,
+            linked=len(wanted) > 1,
+        )
+        step.done(f"Check: {page}")
+    return validation.findings, clean
 
 
 @schema.command()

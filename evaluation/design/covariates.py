@@ -110,7 +110,8 @@ def _spent(name: str, table: str, titles: tuple[str, str], windows: int) -> list
 
 _YES_NO = {YES: ("ja", "yes"), NO: ("nej", "no"), UNKNOWN: ("okänt", "unknown")}
 _EDUCATION = {
-    "forgymnasial": ("förgymnasial", "compulsory school or less"),
+    "forgymnasial_kort": ("kortare än 9 år", "less than 9 years"),
+    "forgymnasial": ("9-årig grundskola", "9 years of compulsory school"),
     "gymnasial": ("gymnasial", "upper secondary"),
     "eftergymnasial": ("eftergymnasial", "post-secondary"),
     UNKNOWN: ("okänd", "unknown"),

@@ -129,7 +129,7 @@ class Comparison:
     def effective_control(self) -> float:
         """Kish's effective number of controls, (sum of weights)^2 / sum of squared weights, a person's weights in all trials taken together."""
         control = self.rows[~self.treated[self.rows]]
-        weights = np.bincount(np.unique(self.person_code[control], return_inverse=True)[1], self.weights[control])
+        weights = np.bincount(pd.factorize(self.person_code[control])[0], self.weights[control])  # in the order of `rows`, which no shuffling moves
         return float(weights.sum() ** 2 / (weights**2).sum())
 
     def to_frame(self) -> pd.DataFrame:

@@ -30,20 +30,21 @@ from evaluation.registers.checks import literal
 from evaluation.registers.cleaning import PROGRAMME, CleanRegisters
 from evaluation.registers.contract import Contract
 from evaluation.registers.history import DAYS_PER_MONTH, INDEX_DATE, PERSON, LookBackSpec, look_back
-from evaluation.registers.origin import DEFINITIONS, NOT_KNOWN, classify_origin
+from evaluation.registers.origin import DEFINITIONS, NO, NOT_KNOWN, UNKNOWN, YES, classify_origin
 from evaluation.registers.schema import Schema
 
 TRIAL, BAND, SEX = "trial", "duration_band", "kon"
 OUTSIDE_JUG = "ej_i_jug"  # a band of the static design alone: in a trial everybody is in JUG
 OTHER_TIME = "annan_tid"  # trials that no level of a period covers
 AT_RISK = "arbetslos"  # the class of states from which one can leave unemployment
+LONG_TERM_SICK = "sjukskriven"  # the class of target groups that the sick-leave team works with
 _NEEDED = {"projekt_deltagande": "who started, and when", "program_beslut": "who was in JUG"}
 _EVENT = {"start": "start_datum", "offer": "least(erbjuden_datum, start_datum)"}  # who has started has been offered
 _STEPS = (  # of attrition, in this order
-    *("registered", "in_jug", "offered", "started", "without_sick_team", "first_start_in_period"),
+    *("registered", "in_jug", "offered", "started", "without_sick_team", "of_target_group", "first_start_in_period"),
     *("in_jug_at_start", "of_age", "resident", "not_yet_started", "drawn"),
 )
-_TREATED_STEPS = ("without_sick_team", "first_start_in_period", "in_jug_at_start", "of_age", "resident")
+_TREATED_STEPS = ("without_sick_team", "of_target_group", "first_start_in_period", "in_jug_at_start", "of_age", "resident")
 _CONTROL_STEPS = ("in_jug_at_start", "of_age", "resident", "not_yet_started")
 _PERIODS = {"pandemi": ("Pandemin", "The pandemic")}
 _PERIOD_LEVELS = {"fore": ("före", "before"), "under": ("under", "during"), "efter": ("efter", "after"), OTHER_TIME: ("annan tid", "other time")}
@@ -154,9 +155,11 @@ def select_cohort(clean: CleanRegisters, spec: CohortSpec) -> Cohort:
     - Both: in JUG, of age (by calendar year) and resident on the index date, and unemployed or in a programme on its eve as was then known.
     - Of the controls of a trial and band, `candidates` times its participants are drawn, by the same hash, before their state on the eve is looked
       at. Those who then were not at risk leave a little less than that.
+    - A person has one municipality in the registers, the same on every day: a move inside Sweden is seen through the states only.
 
-    Steps of attrition: registered, in_jug (people, before the period ended), offered, started, without_sick_team (of the target groups),
-    first_start_in_period, in_jug_at_start, of_age, resident (on the index date), not_yet_started, drawn, eligible (at risk on the eve).
+    Steps of attrition: registered, in_jug (people, before the period ended), offered, started, without_sick_team (the long-term sick leave, unless
+    they are a target group), of_target_group (the others without a counterpart in JUG leave), first_start_in_period, in_jug_at_start, of_age,
+    resident (on the index date), not_yet_started, drawn, eligible (at risk on the eve).
 
     References
     ----------
@@ -289,7 +292,7 @@ def _find_participants(clean: CleanRegisters, spec: CohortSpec, schema: str) -> 
     connection, groups = clean.registers.connection, ", ".join(map(literal, spec.target_groups)) or "null"
     connection.execute(f"""
         create table {schema}.begun as
-        select lopnr, event, coalesce(klass in ({groups}), false) as comparable
+        select lopnr, event, klass, coalesce(klass in ({groups}), false) as comparable
         from (select *, {_EVENT[spec.time_zero]} as event from {clean.source}.projekt_deltagande)
         left join codes.malgrupp on malgrupp = kod and event between giltig_fran and giltig_till
         where event <= date '{spec.last_day}' qualify row_number() over (partition by lopnr order by event, fas) = 1""")
@@ -297,7 +300,8 @@ def _find_participants(clean: CleanRegisters, spec: CohortSpec, schema: str) -> 
         create table {schema}.jug as
         select lopnr, start, stop from {clean.schema}.{PROGRAMME} where klass = 'jug' and start <= date '{spec.last_day}'
             and lopnr in (select lopnr from {clean.schema}.inskrivning where start <= date '{spec.last_day}')""")
-    steps = ["not comparable", f"event < date '{spec.first_month}'", "start is null", *_unfit(spec, "event")]
+    outside = [f"not comparable and klass = {literal(LONG_TERM_SICK)}", "not comparable"]
+    steps = [*outside, f"event < date '{spec.first_month}'", "start is null", *_unfit(spec, "event")]
     connection.execute(f"""
         create table {schema}.participants as
         select begun.lopnr, strftime(event, '%Y-%m') as trial, event as index_date, {_band(spec, "event - start")} as band, {_passed(steps)} as passed
@@ -387,14 +391,14 @@ def _see(clean: CleanRegisters, rows: pd.DataFrame, spec: CohortSpec) -> pd.Data
 
 
 def _strata(seen: pd.DataFrame, spec: CohortSpec) -> pd.DataFrame:
-    """Give the columns for exact matching and for breaking results down."""
+    """Give the columns for exact matching and for breaking results down; the first level is the one others are held against."""
     month = seen[INDEX_DATE].dt.to_period("M")
     bands = pd.Index([*spec.bands, OUTSIDE_JUG])
     columns = {TRIAL: month.astype(str), BAND: pd.Categorical(bands[seen["band"].to_numpy()], categories=bands)}
-    columns |= {name: seen[name] for name in (SEX, *DEFINITIONS)}
+    columns |= {SEX: seen[SEX], **{name: pd.Categorical(seen[name], categories=[NO, YES, UNKNOWN]) for name in DEFINITIONS}}
     for name, levels in spec.periods.items():
         inside = [month.between(*(pd.Period(end, "M") for end in span)) for span in levels.values()]
-        columns[name] = np.select(inside, list(levels), OTHER_TIME)
+        columns[name] = pd.Categorical(np.select(inside, list(levels), OTHER_TIME), categories=[*levels, OTHER_TIME])
     return pd.DataFrame(columns, index=seen.index)
 
 

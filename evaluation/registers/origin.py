@@ -43,9 +43,10 @@ def classify_origin(persons: pd.DataFrame, regions: CodeList) -> pd.DataFrame:
         One column per definition, each "ja", "nej" or "okand". The third is absent where the parents' regions were not delivered.
     """
     classes = regions.entries.set_index("kod")["klass"]
+    known = classes[classes != NOT_KNOWN]
 
     def region(column: str) -> pd.Series:
-        return persons[column].map(classes).replace(NOT_KNOWN, np.nan).astype("object")
+        return persons[column].map(known).astype("object")
 
     born = region("fodelselandgrupp")
     outside = born.eq(OUTSIDE_EUROPE)
@@ -54,7 +55,8 @@ def classify_origin(persons: pd.DataFrame, regions: CodeList) -> pd.DataFrame:
         "fodd_utanfor_eu_efta": _answer(outside | born.eq(OTHER_EUROPE), born.notna()),
     }
     if {"mor_fodelselandgrupp", "far_fodelselandgrupp"} <= set(persons.columns):
-        parents = region("mor_fodelselandgrupp").fillna(region("far_fodelselandgrupp"))
+        mother = region("mor_fodelselandgrupp")
+        parents = mother.where(mother.notna(), region("far_fodelselandgrupp"))
         second = persons["utlsvbakg"].eq(BORN_HERE_PARENTS_ABROAD)
         columns["bakgrund_utanfor_europa"] = _answer(outside | (second & parents.eq(OUTSIDE_EUROPE)), born.notna() & (~second | parents.notna()))
     return pd.DataFrame(columns, index=persons.index)

@@ -23,10 +23,10 @@ from evaluation.registers.findings import Finding, Findings
 from evaluation.registers.profile import CHANGED_SHARE, LOW_SHARE, NEW_SHARE, YEAR_ROWS, Profile
 from evaluation.registers.store import Registers
 from evaluation.reporting import figures
+from evaluation.reporting.blocks import Block, Page, Paragraph, Picture, Rows, Section
 from evaluation.reporting.disclosure import Gate
 from evaluation.reporting.figures.coverage import Coverage, CoverageWords, draw_coverage
 from evaluation.reporting.report import render_page, write_page
-from evaluation.reporting.sections import Block, Page, Paragraph, Picture, Rows, Section
 from evaluation.reporting.tables import Table
 from evaluation.reporting.wording import Voice, sentence_case
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import jinja2
 
 from evaluation.plan import Language
+from evaluation.reporting.blocks import Page
 from evaluation.reporting.disclosure import Gate
-from evaluation.reporting.sections import Page, compose_page
-from evaluation.reporting.tables import Scene
+from evaluation.reporting.scene import Scene
+from evaluation.reporting.sections import compose_page
 from evaluation.reporting.wording import Voice
 from evaluation.study import Design, Study
 

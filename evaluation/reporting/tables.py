@@ -5,6 +5,7 @@ Every table has a caption, one header row and a first column that names its rows
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -16,14 +17,14 @@ from evaluation.analysis.curves import ARMS
 from evaluation.analysis.effects import Effects
 from evaluation.analysis.estimates import Estimate
 from evaluation.analysis.subgroups import EmptyGroup, SubgroupEffects
-from evaluation.plan import Plan
-from evaluation.registers.schema import Schema
-from evaluation.reporting.disclosure import HIDDEN, Gate
+from evaluation.reporting.disclosure import HIDDEN
 from evaluation.reporting.overlap import bin_overlap
-from evaluation.reporting.wording import Voice, check_value, sentence_case
+from evaluation.reporting.scene import Scene, number_as_text
+from evaluation.reporting.wording import check_value, sentence_case
 from evaluation.study import Design, Study
 
-RowKind = Literal["overall", "group", "difference", "empty"]
+SMALL_STEP = 0.005  # odds ratios nearer to 1, such as those of one day more, need more decimals to be told from it
+RowKind = Literal["overall", "group", "difference", "part", "empty"]
 
 
 @dataclass(frozen=True)
@@ -73,67 +74,6 @@ class SubgroupRow:
     control: int | None
     estimate: Estimate | None
     reason: str
-
-
-@dataclass(frozen=True)
-class Scene:
-    """What every table needs: the plan's words, the language, the labels, the gate."""
-
-    plan: Plan
-    voice: Voice
-    schema: Schema
-    gate: Gate
-
-    @property
-    def treated(self) -> str:
-        """Give the treated's short label."""
-        return self.plan.wording.treated_label.within(self.voice.language)
-
-    @property
-    def control(self) -> str:
-        """Give the controls' short label."""
-        return self.plan.wording.control_label.within(self.voice.language)
-
-    def names(self) -> dict[str, str]:
-        """Give the plan's words for messages."""
-        wording, language = self.plan.wording, self.voice.language
-        texts = {
-            "treated": wording.treated,
-            "control": wording.control,
-            "success": wording.success,
-            "programme": wording.programme,
-            "not_yet": wording.not_yet,
-        }
-        return {key: text.within(language) for key, text in texts.items()}
-
-    def column(self, name: str) -> str:
-        """Give what to call a column."""
-        return self.schema.title(name, self.voice.language)
-
-    def breakdown(self, by: str) -> str:
-        """Give what to call a breakdown or a crossing of several."""
-        return self.voice("crossed").join(self.column(name) for name in by.split(" x "))
-
-    def level(self, by: str, value: str) -> str:
-        """Give what to call a level of a breakdown or crossing."""
-        names, parts = by.split(" x "), value.split(" x ")
-        pairs = zip(names, parts, strict=True) if len(names) == len(parts) else [(by, value)]
-        return ", ".join(self.schema.level(name, _number_as_text(part), self.voice.language) for name, part in pairs)
-
-    def covariate(self, variable: str, level: str) -> str:
-        """Give what to call a covariate, with its level where it has levels."""
-        name = self.column(variable)
-        return f"{name}: {self.schema.level(variable, level, self.voice.language)}" if level else name
-
-    def state(self, state: str) -> str:
-        """Give what to call a kind of exit."""
-        label = self.plan.outcome.labels.get(state)
-        return label.within(self.voice.language) if label else state
-
-    def share(self, estimate: Estimate) -> str:
-        """Write a share with its interval through the gate."""
-        text = f"{self.voice.number(100 * estimate.value)} ({self.voice.share_range(estimate)})"
-        return self.gate.share(estimate.value, estimate.n, lambda _: text)
 
 
 def flow_table(design: Design, scene: Scene) -> Table:
@@ -222,15 +162,17 @@ def effects_table(study: Study, scene: Scene) -> Table:
     treated, control = effects.arms["treated"], effects.arms["control"]
     rows: list[tuple[str, ...]] = []
     for horizon, difference in effects.risk_difference.items():
-        levels = [scene.gate.share(arm.risk[horizon].value, arm.n, lambda share: voice.number(100 * share)) for arm in (treated, control)]
+        levels = [
+            scene.gate.share(arm.risk[horizon].value, arm.risk[horizon].n, lambda share: voice.number(100 * share)) for arm in (treated, control)
+        ]
         shown = (HIDDEN, HIDDEN) if HIDDEN in levels else (voice.points(difference), voice.point_range(difference))
         rows.append((voice("risk_row", horizon=voice.span(horizon)), *levels, *shown))
     gap = effects.rmst_difference
     if gap is not None and treated.rmst is not None and control.rmst is not None and effects.spec.rmst_days is not None:
-        days = voice.unit.days
-        name = voice("rmst_row", horizon=voice.span(effects.spec.rmst_days), units=voice.units())
+        fine, days = voice.fine(), voice.fine().unit.days
+        name = voice("rmst_row", horizon=voice.span(effects.spec.rmst_days), units=fine.units())
         interval = voice.range(gap.low / days, gap.high / days, signed=True)
-        rows.append((name, voice.amount(treated.rmst.value), voice.amount(control.rmst.value), voice.signed(gap.value / days), interval))
+        rows.append((name, fine.amount(treated.rmst.value), fine.amount(control.rmst.value), voice.signed(gap.value / days), interval))
     for key, ratio in (("ratio_row", effects.hazard_ratio), ("adjusted_row", study.adjusted)):
         shown = (
             (voice("not_estimable" if effects.hazard_ratio is None else "not_computed"), "")
@@ -246,14 +188,17 @@ def effects_table(study: Study, scene: Scene) -> Table:
 
 
 def states_table(effects: Effects, scene: Scene, horizon: float) -> Table:
-    """Show the share in each state by one horizon, and the difference."""
-    voice = scene.voice
+    """Show the share in each state by one horizon, and the difference; states of few are hidden so that the others do not give them away."""
+    voice, arms = scene.voice, [effects.arms[arm] for arm in ARMS]
+    states = list(dict.fromkeys(state for state, _ in effects.cumulative_incidence))
+    levels = [[arm.cumulative_incidence[state, horizon] for arm in arms] for state in states]
+    shares = np.array([[level.value for level in row] for row in levels]).reshape(-1, len(arms))
+    hidden = scene.gate.hides_parts(shares, [level.n for level in levels[0]] if levels else [arm.n for arm in arms])
     rows = []
-    for state in dict.fromkeys(state for state, _ in effects.cumulative_incidence):
+    for state, row, hide in zip(states, levels, hidden, strict=True):
         difference = effects.cumulative_incidence[state, horizon]
-        levels = [scene.share(effects.arms[arm].cumulative_incidence[state, horizon]) for arm in ("treated", "control")]
-        shown = HIDDEN if HIDDEN in levels else f"{voice.points(difference)} ({voice.point_range(difference)})"
-        rows.append((scene.state(state), *levels, shown))
+        cells = (*(scene.share(level) for level in row), f"{voice.points(difference)} ({voice.point_range(difference)})")
+        rows.append((scene.state(state), *((HIDDEN,) * 3 if hide else cells)))
     head = (voice("state"), scene.treated, scene.control, voice("difference"))
     return Table(voice("states_table", horizon=voice.span(horizon)), head, tuple(rows))
 
@@ -264,7 +209,8 @@ def subgroup_rows(study: Study, scene: Scene) -> list[SubgroupRow]:
     for found, explored in ((study.registered, False), (study.exploratory, True)):
         for by in dict.fromkeys(by for by, _ in found.effects):
             name = scene.voice("exploratory", by=scene.breakdown(by)) if explored else scene.breakdown(by)
-            rows += [_group_row(effects, by, name, level, scene) for (breakdown, level), effects in found.effects.items() if breakdown == by]
+            groups = {level: effects for (breakdown, level), effects in found.effects.items() if breakdown == by}
+            rows += [_group_row(groups[level], by, name, level, scene) for level in scene.in_order(by, groups)]
             rows += _difference_rows(found, by, name, scene)
     return rows
 
@@ -294,17 +240,18 @@ def _difference_rows(found: SubgroupEffects, by: str, name: str, scene: Scene) -
     return rows
 
 
-def subgroup_table(study: Study, scene: Scene) -> Table:
-    """Show the effect in each group and the differences of effects."""
-    voice, rows, marks = scene.voice, [], []
-    for row in subgroup_rows(study, scene):
+def subgroup_table(rows: Sequence[SubgroupRow], by: str | None, scene: Scene) -> Table:
+    """Show the effect in each group and the differences of effects; `by` names the breakdown where all rows are of one."""
+    voice, cells, marks = scene.voice, [], []
+    for row in rows:
         counts = ["" if count is None else scene.gate.count(count, voice.count) for count in (row.treated, row.control)]
         shown = (row.reason, "") if row.estimate is None else (voice.points(row.estimate), voice.point_range(row.estimate))
-        rows.append((f"{row.by}: {row.label}", *counts, *shown))
+        cells.append((f"{row.by}: {row.label}" if by is None else row.label, *counts, *shown))
         marks.append("difference" if row.kind == "difference" else "")
     numbers = (voice("number_of", group=scene.treated), voice("number_of", group=scene.control))
     head = (voice("group"), *numbers, voice("effect"), voice("interval"))
-    return Table(voice("subgroup_caption", horizon=voice.span(scene.plan.primary_days)), head, tuple(rows), tuple(marks))
+    caption = voice("subgroup_caption", horizon=voice.span(scene.plan.primary_days))
+    return Table(caption if by is None else f"{by}. {caption}", head, tuple(cells), tuple(marks))
 
 
 def interaction_table(study: Study, scene: Scene) -> Table:
@@ -333,21 +280,21 @@ def _all_shown(found: SubgroupEffects, by: str, scene: Scene) -> bool:
 
 def coefficient_table(design: Design, scene: Scene) -> Table:
     """Show the participation model."""
+    return model_table(design.scores.coefficients, scene.voice("coefficients_caption"), scene)
+
+
+def model_table(coefficients: pd.DataFrame, caption: str, scene: Scene) -> Table:
+    """Show a logistic model."""
     voice = scene.voice
-    rows = tuple(
-        (_term(str(row["term"]), scene), voice.number(row["odds_ratio"], 3), voice.range(row["low"], row["high"], 3))
-        for row in design.scores.coefficients.to_dict("records")
-        if row["term"] != "Intercept"
-    )
-    return Table(voice("coefficients_caption"), (voice("term"), voice("odds_ratio"), voice("interval")), rows)
+    rows = []
+    for row in coefficients[coefficients["term"] != "Intercept"].to_dict("records"):
+        low, high = row["low"], row["high"]
+        decimals = 5 if max(abs(low - 1), abs(high - 1)) < SMALL_STEP else 3
+        rows.append((_term(str(row["term"]), scene), voice.number(row["odds_ratio"], decimals), voice.range(low, high, decimals)))
+    return Table(caption, (voice("term"), voice("odds_ratio"), voice("interval")), tuple(rows))
 
 
 def _term(term: str, scene: Scene) -> str:
     """Write "race[T.white]" as the column's and level's labels; formula terms stay as they are written."""
     variable, _, level = term.removesuffix("]").partition("[T.")
-    return scene.covariate(variable, _number_as_text(level)) if level or variable == scene.column(variable) else scene.column(variable)
-
-
-def _number_as_text(value: str) -> str:
-    """Write "1.0" as a category list does, "1"."""
-    return value.removesuffix(".0") if value.replace(".", "", 1).isdigit() else value
+    return scene.covariate(variable, number_as_text(level)) if level or variable == scene.column(variable) else scene.column(variable)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from importlib.resources import files
 
 from babel.numbers import format_decimal
@@ -20,6 +21,7 @@ from evaluation.plan import Language
 
 MINUS = "−"
 SMALLEST_P = 0.001
+ROUNDING = 1e-9  # percentage points: what is nearer to zero was zero before it was added up
 THIN_SPACE = "\u202f"
 
 # one, many, and many after "the first"
@@ -120,9 +122,26 @@ class Voice:
 
     def span(self, days: float, *, first: bool = False) -> str:
         """Write a time in the study's unit, such as "26 veckor"; with `first`, as it stands after "de första": "26 veckorna"."""
-        amount = days / self.unit.days
+        amount = self._whole(days / self.unit.days)
         one, many, the_first = _UNITS[self.unit][self.language]
         return f"{self.number(amount, 0 if amount == round(amount) else 1)} {the_first if first else one if amount == 1 else many}"
+
+    def _whole(self, amount: float) -> float:
+        """Take 548 days as the 18 months they are: of units that are no whole number of days, half a day and a little is rounding."""
+        rounding = 0.0 if self.unit.days.is_integer() else 0.6
+        return round(amount) if abs(amount - round(amount)) * self.unit.days <= rounding else amount
+
+    def fine(self) -> Voice:
+        """Give the same voice for short times: days, where the study's unit is a month or longer."""
+        return self if self.unit.days.is_integer() else replace(self, unit=TimeUnit.DAY)
+
+    def listing(self, words: Sequence[str]) -> str:
+        """Write words one after another, "and" before the last."""
+        return self("crossed").join([*([", ".join(words[:-1])] if len(words) > 1 else []), *words[-1:]])
+
+    def period(self, begin: float, end: float) -> str:
+        """Write a period in the study's unit, such as "3–6 månader"."""
+        return f"{self.number(self._whole(begin / self.unit.days), 0)}–{self.span(end)}"
 
     def amount(self, days: float) -> str:
         """Write a time as a number in the study's unit."""
@@ -131,7 +150,7 @@ class Voice:
 
 def _decimals(estimate: Estimate) -> int:
     ends = 100 * estimate.low, 100 * estimate.high
-    return next((places for places in (1, 2, 3) if all(round(end, places) != 0 or end == 0 for end in ends)), 3)
+    return next((places for places in (1, 2, 3) if all(round(end, places) != 0 or abs(end) < ROUNDING for end in ends)), 3)
 
 
 def excludes_zero(estimate: Estimate) -> bool:

@@ -1,4 +1,4 @@
-"""How long the register road takes, and how much memory: simulating, and ten million rows from Parquet through validation to states and a look-back.
+"""How long the register road takes, and how much memory: simulating, ten million rows from Parquet to states and a look-back, and a whole report.
 
 Run by `make benchmark`. Each measurement is a process of its own, so that its peak is its own.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -20,10 +21,13 @@ from typing import Any
 import pandas as pd
 
 from evaluation import Site, clean_registers, look_back, observe_states, read_registers, simulate_registers, write_registers
+from evaluation.cli import app
 
 DEFAULT, LARGE = (4_000, 40_000), (13_000, 142_000)  # participants and pool; the larger has ten million rows
 LIMIT_MB = 2_000
 KILOBYTES_PER_GB = 2**20
+SWEDEN = (20_000, 400_000)  # every participant in JUG in the country
+PLAN = Path(__file__).parents[2] / "reports" / "malmokraften" / "plan.toml"
 DAYS_IN_JUG = 200  # the look-back is asked of everybody so long after their first day in JUG
 
 Figures = dict[str, float]
@@ -56,10 +60,22 @@ def travel(folder: Path, memory_mb: int | None) -> Figures:
     return {**figures, "whole": sum(figures.values()), "rows": float(sum(registers.rows.values())), "people": float(len(asked))}
 
 
+def report(folder: Path, participants: int, pool: int) -> Figures:
+    """Build the Malmökraften report in both languages, twice: simulating the registers first, then from those."""
+    folder.mkdir(exist_ok=True)
+    plan = PLAN.read_text(encoding="utf-8")
+    for key, number in (("participants", participants), ("pool", pool)):
+        plan = re.sub(rf"^{key} = \d+", f"{key} = {number}", plan, flags=re.MULTILINE)
+    (folder / "plan.toml").write_text(plan, encoding="utf-8")
+    begun = time.perf_counter()
+    app(["report", "--plan", str(folder / "plan.toml"), "--quiet"], standalone_mode=False)
+    return {"seconds": time.perf_counter() - begun}
+
+
 def alone(*arguments: str) -> Figures:
     """Run one measurement in a process of its own."""
     shown = subprocess.run([sys.executable, __file__, *arguments], capture_output=True, text=True, check=True).stdout
-    return json.loads(shown)
+    return json.loads(shown.splitlines()[-1])
 
 
 def measure() -> str:
@@ -75,6 +91,11 @@ def measure() -> str:
             label = f"{found['rows'] / 1e6:.1f} million rows, Parquet to states and a look-back of {found['people']:,.0f} people"
             rows.append((label + (f", database held to {limit:,} MB" if limit else ""), found, "whole", "60 s, 4 GB"))
             rows += [(f"- {part}", {part: found[part]}, part, "") for part in ("read and validate", "clean", "states", "look-back")]
+        for (participants, pool), nothing, there in ((DEFAULT, "30 s, 2 GB", ""), (SWEDEN, "", "5 min, 6 GB")):
+            study, people = Path(workshop) / f"study_{pool}", f"{participants:,} participants and {pool:,} others"
+            first, second = (alone("report", str(study), str(participants), str(pool)) for _ in range(2))
+            rows.append((f"`make report`, {people}: simulate, check, design, analyse, two languages", first, "seconds", nothing))
+            rows.append((f"the same from registers that are there, {people}", second, "seconds", there))
     lines = [
         f"| {label} | {figures[key]:.1f} s | {figures['peak'] if 'peak' in figures else float('nan'):.1f} GB | {goal} |"
         for label, figures, key, goal in rows
@@ -90,7 +111,12 @@ def main() -> None:
     options = parser.parse_args()
     if options.measurement:
         what, folder, *rest = options.measurement
-        figures = simulate(Path(folder), int(rest[0]), int(rest[1]), rest[2]) if what == "simulate" else travel(Path(folder), int(rest[0]) or None)
+        if what == "simulate":
+            figures = simulate(Path(folder), int(rest[0]), int(rest[1]), rest[2])
+        elif what == "report":
+            figures = report(Path(folder), int(rest[0]), int(rest[1]))
+        else:
+            figures = travel(Path(folder), int(rest[0]) or None)
         print(json.dumps({**figures, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KILOBYTES_PER_GB}))
         return
     text = measure()

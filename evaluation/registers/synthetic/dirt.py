@@ -2,12 +2,13 @@
 
 The employment service never deletes or corrects an entry, types in only the start days, and uses codes again. Each fault here is one that cleaning
 mends without loss: the states of the soiled registers, once cleaned, are those of the clean ones. No registration gets two faults, so each fault is
-counted by the one rule it is meant for.
+counted by the one rule it is meant for. None breaks a rule that stops the run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,7 @@ LONG_DAYS = 120  # shortest category that is cut in two
 
 Rows = pd.DataFrame
 Soiled = tuple[Rows, Rows, int]
+Fault = Callable[[Rows, Rows, pd.Index, np.random.Generator], Soiled]
 
 
 def soil(tables: Tables, share: float, rng: np.random.Generator) -> tuple[Tables, dict[str, int]]:
@@ -49,10 +51,11 @@ def soil(tables: Tables, share: float, rng: np.random.Generator) -> tuple[Tables
         return tables, {}
     registrations, categories = tables["inskrivning"], tables["sokandekategori"]
     # every registration is offered to one fault, and befallen with the probability asked for
+    faults = _faults(tables["projekt_deltagande"].set_index("lopnr")["start_datum"])
     key = pd.MultiIndex.from_frame(registrations[["lopnr", "inskr_id"]])
-    turn = pd.Series(np.where(rng.random(len(key)) < share * len(FAULTS), rng.integers(0, len(FAULTS), len(key)), -1), index=key)
+    turn = pd.Series(np.where(rng.random(len(key)) < share * len(faults), rng.integers(0, len(faults), len(key)), -1), index=key)
     planted = {}
-    for number, (rule, fault) in enumerate(FAULTS.items()):
+    for number, (rule, fault) in enumerate(faults.items()):
         chosen = turn.index[turn == number]
         registrations, categories, planted[rule] = fault(registrations, categories, chosen, rng)
     order = categories.assign(place=np.arange(len(categories))).sort_values(["lopnr", "inskr_id", "period_nr"], kind="stable")
@@ -129,12 +132,14 @@ def _reused(registrations: Rows, categories: Rows, chosen: pd.Index, rng: np.ran
     return registrations, categories.assign(skat=categories["skat"].mask(rows, PLUS_JOB)), int(rows.sum())
 
 
-def _gap(registrations: Rows, categories: Rows, chosen: pd.Index, rng: np.random.Generator) -> Soiled:
-    """Deregister somebody for a reason unknown, and register them again within a month."""
+def _gap(registrations: Rows, categories: Rows, chosen: pd.Index, rng: np.random.Generator, *, starts: pd.Series) -> Soiled:
+    """Deregister somebody for a reason unknown, and register them again within a month, unless they start in the project meanwhile."""
     source = _first_of_each(categories[_chosen(categories, chosen) & (_days(categories) >= LONG_DAYS)])
     left = source["start"] + rng.integers(30, LONG_DAYS // 2, len(source)) * DAY
     back = left + rng.integers(1, LONGEST_GAP_DAYS, len(source)) * DAY
-    cut = source.assign(left=left, back=back, again=source["inskr_id"] + "b").set_index(["lopnr", "inskr_id"])[["left", "back", "again"]]
+    start = source["lopnr"].map(starts)
+    kept = ~((left < start) & (start < back))  # nobody starts without a registration
+    cut = source.assign(left=left, back=back, again=source["inskr_id"] + "b")[kept].set_index(["lopnr", "inskr_id"])[["left", "back", "again"]]
 
     old = registrations.join(cut, on=["lopnr", "inskr_id"])
     split = old["left"].notna()
@@ -168,13 +173,15 @@ def _duplicated(tables: Tables, share: float, rng: np.random.Generator, planted:
     return soiled, {"exact_duplicate": count, **planted}
 
 
-FAULTS: dict[str, Callable[[Rows, Rows, pd.Index, np.random.Generator], Soiled]] = {
-    "negative": _negative,
-    "zero_length": _empty,
-    "same_start": _same_start,
-    "overlap": _overlap,
-    "late_deregistration": _late,
-    "gap": _gap,
-    "technical_code": _technical,
-    "reused_code": _reused,
-}
+def _faults(starts: pd.Series) -> dict[str, Fault]:
+    """Give the fault that each rule of the audit should find; `starts` are the first days in the project, by person."""
+    return {
+        "negative": _negative,
+        "zero_length": _empty,
+        "same_start": _same_start,
+        "overlap": _overlap,
+        "late_deregistration": _late,
+        "gap": partial(_gap, starts=starts),
+        "technical_code": _technical,
+        "reused_code": _reused,
+    }

@@ -50,7 +50,7 @@ _MOST_STEPS = 150  # two points apart: nobody sees more, and a file with every e
 
 
 def shown_until(curves: Curves, threshold: int, until_days: float) -> float:
-    """Give the last day on which both arms have at least `threshold` people under observation, at most `until_days`.
+    """Give the last day that everybody could be followed to and on which both arms have `threshold` people under observation, at most `until_days`.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def shown_until(curves: Curves, threshold: int, until_days: float) -> float:
     float
         Days. 0 where an arm is smaller than `threshold` from the start.
     """
-    last = until_days
+    last = min(until_days, curves.reach)
     for times in curves.followed.values():
         if len(times) < threshold:
             return 0.0

@@ -19,6 +19,7 @@ from evaluation.reporting.figures.page import (
     GRID,
     INK,
     LEADING,
+    LINE,
     MASK,
     RULE,
     STYLE,
@@ -44,7 +45,8 @@ class ForestRow:
     label : str
     value, low, high : float
         In the unit of the axis; not looked at where `kind` is "empty".
-    kind : {"overall", "group", "difference", "empty"}
+    kind : {"overall", "group", "difference", "part", "empty"}
+        A part is drawn as a bar from no effect.
     text : str
         The numbers in words, "+4,2 (−1,0 till 9,4)"; where `kind` is "empty", the reason.
     """
@@ -53,7 +55,7 @@ class ForestRow:
     value: float
     low: float
     high: float
-    kind: Literal["overall", "group", "difference", "empty"]
+    kind: Literal["overall", "group", "difference", "part", "empty"]
     text: str = ""
 
 
@@ -94,7 +96,7 @@ def draw_forest(rows: Sequence[ForestRow], *, words: Words, unit: str = "", refe
             sheet.line([EDGE, WIDTH - EDGE], float(start) + gap / 2 - 1, {"color": RULE if gap == _BLOCK else GRID, "linewidth": 0.8})
         head.draw(sheet, top, row.kind)
         if row.kind != "empty":
-            _draw_interval(axes, row, top + head.height - 12, (low, high))
+            _draw_interval(axes, row, top + head.height - 12, (low, high), reference_line)
     sheet.write(EDGE, height + 32, *fewer, style={"color": GREY})
     sheet.write(WIDTH - EDGE, height + 32, *more, align="right", style={"color": GREY})
     sheet.paragraph(height + 22 + words_height, name, centre=0)
@@ -145,11 +147,13 @@ def _forest_range(rows: Sequence[ForestRow], reference: float) -> tuple[float, f
     return min(low - 0.04 * span, reference - 0.2 * span), max(high + 0.04 * span, reference + 0.2 * span)
 
 
-def _draw_interval(axes: Axes, row: ForestRow, level: float, limits: tuple[float, float]) -> None:
+def _draw_interval(axes: Axes, row: ForestRow, level: float, limits: tuple[float, float], reference: float) -> None:
     color = DIFFERENCE if row.kind == "difference" else INK
+    if row.kind == "part":
+        axes.plot([reference, row.value], [level, level], color=LINE["treated"], linewidth=11, alpha=0.45, solid_capstyle="butt")
     ends = np.clip([row.low, row.high], *limits)
     axes.plot(ends, [level, level], color=color, linewidth=1.8, solid_capstyle="butt")
     for end, bound, marker in zip(ends, (row.low, row.high), "<>", strict=True):
         axes.plot(end, level, marker="|" if math.isfinite(bound) else marker, markersize=7, markeredgewidth=1.6, color=color, clip_on=False)
-    shape = {"overall": ("D", 9.0, color), "group": ("s", 7.5, color), "difference": ("o", 8.5, "white")}[row.kind]
+    shape = {"overall": ("D", 9.0, color), "group": ("s", 7.5, color), "difference": ("o", 8.5, "white"), "part": ("o", 6.0, color)}[row.kind]
     axes.plot(row.value, level, marker=shape[0], markersize=shape[1], markerfacecolor=shape[2], markeredgecolor=color, markeredgewidth=1.6)

@@ -23,6 +23,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from matplotlib.textpath import text_to_path
 
 INK, GREY, RULE, GRID = "#1a1a1a", "#595959", "#8c8c8c", "#dedede"
@@ -141,6 +142,22 @@ class Sheet:
             self.write(EDGE, top + 11, *wrap(text, TEXT_WIDTH))
         else:
             self.write((centre + WIDTH) / 2, top + 11, *wrap(text, WIDTH - centre - 2 * EDGE), align="center")
+
+    def segment(self, start: tuple[float, float], stop: tuple[float, float], style: Style) -> None:
+        """Draw a line from one place to another, each as right and down."""
+        ends = np.array([start, stop]) / [WIDTH, self.height]
+        self.figure.add_artist(Line2D(ends[:, 0], 1 - ends[:, 1], transform=self.figure.transFigure, **style))
+
+    def arrow(self, x: float, top: float, bottom: float, style: Style) -> None:
+        """Draw an arrow down."""
+        self.segment((x, top), (x, bottom - 1), style)
+        for side in (-4, 4):
+            self.segment((x + side, bottom - 6), (x, bottom - 1), style)
+
+    def box(self, left: float, top: float, width: float, height: float, style: Style) -> None:
+        """Draw a rectangle."""
+        corner = left / WIDTH, 1 - (top + height) / self.height
+        self.figure.add_artist(Rectangle(corner, width / WIDTH, height / self.height, transform=self.figure.transFigure, **style))
 
     def line(self, x: Sequence[float], y: float, style: Style) -> None:
         """Draw a level line, or a mark where `x` is one position."""

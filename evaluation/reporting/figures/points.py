@@ -1,0 +1,57 @@
+"""How does the difference grow with time?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from evaluation.reporting.figures.forest import ForestRow
+from evaluation.reporting.figures.page import DIFFERENCE, EDGE, GREY, LEADING, STYLE, Sheet, Words, lines_height, round_ticks, text_width
+
+_PANEL = 190.0
+
+
+@rc_context(STYLE)
+def draw_points(rows: Sequence[ForestRow], times: Sequence[float], *, words: Words) -> Figure:
+    """See a difference at one time after another, each with its interval, above and below no difference.
+
+    Parameters
+    ----------
+    rows : sequence of ForestRow
+        Label (the time, as written on the axis), value and interval in the unit of the axis; those of kind "empty" are left out.
+    times : sequence of float, as many
+        Where on the time axis.
+    words : Words
+
+    Returns
+    -------
+    Figure
+    """
+    shown = [(time, row) for time, row in zip(times, rows, strict=True) if row.kind != "empty"]
+    numbers = [0.0, *(end for _, row in shown for end in (row.low, row.high) if math.isfinite(end))]
+    span = (max(numbers) - min(numbers)) or 1.0
+    low, high = min(numbers) - 0.12 * span, max(numbers) + 0.12 * span
+    ticks = round_ticks(low, high, 6)
+    written = [words.number(tick, 0 if all(tick == round(tick) for tick in ticks) else 1) for tick in ticks]
+    left, top = max(map(text_width, written)) + 8 + EDGE, lines_height(words.difference_axis) + LEADING + 8
+    sheet = Sheet.of(top + _PANEL + 22 + LEADING + lines_height(words.time_axis))
+    axes = sheet.panel(top, _PANEL, left, EDGE + 16)
+    axes.set_ylim(low, high)
+    axes.set_yticks(ticks, written)
+    axes.set_xlim(0, max(times) * 1.04)
+    axes.set_xticks([0, *(time for time, _ in shown)], [words.number(0, 0), *(row.label for _, row in shown)])
+    axes.grid(axis="y")
+    axes.axhline(0, color=GREY, linewidth=1.2)
+    axes.plot([0, *(time for time, _ in shown)], [0, *(row.value for _, row in shown)], color=DIFFERENCE, linewidth=1, linestyle=(0, (2, 2)))
+    for time, row in shown:
+        axes.plot([time, time], [row.low, row.high], color=DIFFERENCE, linewidth=1.8, solid_capstyle="butt")
+        axes.plot([time, time], [row.low, row.high], "_", color=DIFFERENCE, markersize=9, markeredgewidth=1.6)
+        axes.plot(time, row.value, "o", markersize=8, markerfacecolor="white", markeredgecolor=DIFFERENCE, markeredgewidth=1.8)
+    sheet.paragraph(0, words.difference_axis)
+    sheet.write(left, top - 8, f"↑ {words.more}", style={"color": GREY})
+    sheet.write(left, top + _PANEL + 34, f"↓ {words.fewer}", style={"color": GREY})
+    sheet.paragraph(top + _PANEL + 22 + LEADING, words.time_axis)
+    return sheet.figure

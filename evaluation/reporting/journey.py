@@ -1,0 +1,198 @@
+"""What does a register study tell beyond its answer? What the difference consists of, when it arises, where people are, and how lasting it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from evaluation.analysis.curves import ARMS
+from evaluation.design.cohort import Floats
+from evaluation.plan import RegisterPlan
+from evaluation.reporting import figures, tables
+from evaluation.reporting import journey_tables as lines
+from evaluation.reporting.blocks import Block, Paragraph, Rows, Section, Subheading, picture, results, spoken
+from evaluation.reporting.journey_tables import Line
+from evaluation.reporting.scene import Scene, figure_words
+from evaluation.reporting.subgroups import forest_row
+from evaluation.reporting.wording import excludes_zero
+from evaluation.study import Journey, Study
+
+
+def journey_sections(study: Study, journey: Journey, scene: Scene) -> tuple[list[Section], list[Section]]:
+    """Give the sections that stand before the breakdowns by group, and those that stand after."""
+    early = [_parts(study, scene), _periods(study, journey, scene), _places(study, journey, scene), _later(study, journey, scene)]
+    return early, [_lasting(study, journey, scene), _definitions(study, journey, scene)]
+
+
+# --- sentences that the answer has too
+
+
+def subsidised_sentence(study: Study, scene: Scene) -> list[str]:
+    """Say how much of the difference is subsidised jobs: as a part of it only where both are established and go the same way."""
+    if study.journey is None:
+        return []
+    part, whole = lines.subsidised(lines.part_lines(study, scene)), study.effects.risk_difference[scene.plan.primary_days]
+    if part is None:
+        return []
+    established = excludes_zero(part) and excludes_zero(whole) and (part.value > 0) == (whole.value > 0)
+    key = "subsidised_part" if established else "subsidised_clear" if excludes_zero(part) else "subsidised_unsure"
+    voice = scene.voice
+    return [voice(key, **scene.names(), d=voice.points(part), range=voice.point_range(part), most=voice.farthest_point(part))]
+
+
+def never_sentence(study: Study, scene: Scene) -> list[str]:
+    """Say what the difference is against never starting."""
+    if study.journey is None:
+        return []
+    one = lines.horizon_lines(study.journey.per_protocol, scene).get(scene.plan.primary_days)
+    if one is None or one.shown is None:
+        return []
+    gap, voice = one.shown.difference, scene.voice
+    key = "never_clear" if excludes_zero(gap) else "never_unsure"
+    return [voice(key, d=voice.points(gap), range=voice.point_range(gap))]
+
+
+def other_exits(study: Study, scene: Scene) -> list[str]:
+    """Say how those who left otherwise count, where not every kind of exit is success."""
+    success, names = study.effects.spec.success, scene.names()
+    others = [scene.state(state) for state in study.follow_up.states if success is not None and state not in success]
+    return [scene.voice("other_exits", **names, states="; ".join(others))] if others else []
+
+
+def directions(found: Mapping[str, Line], scene: Scene, *, unit: str = "") -> list[str]:
+    """Say in which of several comparisons, by name, there are more, in which fewer, and in which it cannot be said."""
+    said = []
+    gaps = [(name, one.shown.difference) for name, one in found.items() if one.shown is not None]
+    above = [label for label, gap in gaps if gap.low > 0]
+    below = [label for label, gap in gaps if gap.high < 0]
+    unsure = [label for label, gap in gaps if not excludes_zero(gap)]
+    for key, labels in (("more_at", above), ("fewer_at", below), ("unsure_at", unsure)):
+        if labels:
+            said.append(scene.voice(key, **scene.names(), listed=scene.voice.listing(labels) + unit))
+    return said
+
+
+# --- the sections
+
+
+def _parts(study: Study, scene: Scene) -> Section:
+    """Split the difference at the primary horizon into kinds of work and studies, and show where else people went."""
+    voice, days, parts = scene.voice, scene.plan.primary_days, lines.part_lines(study, scene)
+    horizon = voice.span(days)
+    blocks: list[Block] = []
+    if parts:
+        whole = lines.line(voice("whole_difference"), lines.effect_contrast(study.effects, days), scene, strong=True)
+        table = lines.share_table(voice("parts_table", horizon=horizon), [*parts.values(), whole], voice("gone_to"), scene)
+        rows = [_drawn(whole, "overall", scene), *(_drawn(one, "part", scene) for one in parts.values())]
+        figure = figures.draw_forest(rows, words=figure_words(scene))
+        caption = voice("parts_caption", horizon=horizon, level=voice.percent(study.effects.spec.level, 0))
+        said = [Paragraph(sentence) for sentence in subsidised_sentence(study, scene)]
+        blocks = [*said, picture("parts", figure, voice("parts"), spoken(table), caption), Rows(table)]
+    states = tables.states_table(study.effects, scene, days)
+    return results(
+        "parts", voice("parts"), [*blocks, Rows(states), Paragraph(" ".join([voice("states_sum"), *other_exits(study, scene)]))], study, scene
+    )
+
+
+def _drawn(one: Line, kind: tables.RowKind, scene: Scene) -> figures.ForestRow:
+    return forest_row(kind, one.label, None if one.shown is None else one.shown.difference, one.reason, scene)
+
+
+def _periods(study: Study, journey: Journey, scene: Scene) -> Section:
+    """Show how the difference grows, and whether people were first held back."""
+    voice, found = scene.voice, lines.horizon_lines(study.effects, scene)
+    table = lines.share_table(voice("horizons_table", success=scene.names()["success"]), list(found.values()), voice("time"), scene)
+    words = replace(figure_words(scene), difference_axis=voice("difference_axis", success=scene.names()["success"]))
+    named = {voice.number(days / voice.unit.days, 0): one for days, one in found.items()}
+    rows = [replace(_drawn(one, "difference", scene), label=name) for name, one in named.items()]
+    caption = voice("points_caption", level=voice.percent(study.effects.spec.level, 0))
+    blocks: list[Block] = [Paragraph(" ".join([*_lock_in(journey, scene), *directions(named, scene, unit=f" {voice.units()}")]))]
+    if any(row.kind != "empty" for row in rows):
+        figure = figures.draw_points(rows, [days / voice.unit.days for days in found], words=words)
+        blocks.append(picture("points", figure, voice("periods"), spoken(table), caption))
+    blocks += [Rows(table), Rows(lines.period_table(journey.periods, scene)), Paragraph(voice("periods_note", **scene.names()))]
+    return results("periods", voice("periods"), blocks, study, scene)
+
+
+def _lock_in(journey: Journey, scene: Scene) -> list[str]:
+    """Say by the first period's hazard ratio whether the participants were held back at first."""
+    if not journey.periods:
+        return []
+    voice, ((_, end), ratio) = scene.voice, next(iter(journey.periods.items()))
+    names = {**scene.names(), "period": voice.span(end, first=True)}
+    if ratio is None or scene.gate.hides(ratio.n):
+        return [voice("lock_in_unknown", **names)]
+    key = "lock_in" if ratio.high < 1 else "no_lock_in" if ratio.low > 1 else "lock_in_unsure"
+    return [voice(key, **names, ratio=voice.number(ratio.value, 2), range=voice.range(ratio.low, ratio.high, 2))]
+
+
+def _places(study: Study, journey: Journey, scene: Scene) -> Section:
+    """Show where either group is, month by month; only one month's estimates at a time, for each has an influence per person."""
+    voice, months = scene.voice, journey.occupancy.months
+    drawn: list[dict[str, Floats]] = []
+    labels: list[str] = []
+    tabled: list[tables.Table] = []
+    for month in months:
+        found = lines.place_lines(journey.occupancy, month, scene)
+        drawn.append(lines.drawn_shares(found))
+        labels = [one.label for one in found.values()]
+        if month in lines.TABLE_MONTHS:
+            tabled.append(lines.share_table(voice("places_table", month=voice.count(month)), list(found.values()), voice("state"), scene))
+    if not tabled:
+        return results("places", voice("places"), [Paragraph(voice("places_missing"))], study, scene)
+    words = replace(figure_words(scene), share_axis=voice("group_share_axis"))
+    shares = {arm: np.array([month[arm] for month in drawn]) for arm in ARMS}
+    ticks = [month for month in lines.TABLE_MONTHS if month in months]
+    figure = figures.draw_shares(shares, labels, months=months, ticks=ticks, words=words)
+    described = " ".join(f"{table.caption}. {spoken(table)}" for table in tabled)
+    blocks: list[Block] = [Paragraph(voice("places_text")), picture("places", figure, voice("places"), described, voice("places_caption"))]
+    return results("places", voice("places"), [*blocks, *(Rows(table) for table in tabled)], study, scene)
+
+
+def _later(study: Study, journey: Journey, scene: Scene) -> Section:
+    """Set starting now against waiting and against never starting."""
+    voice, names = scene.voice, scene.names()
+    text = [voice("waiting_text", **names), voice("never_text", **names)]
+    started = voice("started_later", **names, count=lines.started_count(journey.censoring, scene))
+    blocks: list[Block] = [
+        Paragraph(" ".join(text)),
+        Rows(lines.later_table(study, journey.per_protocol, scene)),
+        Paragraph(f"{started} {voice('later_note')}"),
+    ]
+    return results("later", voice("later"), blocks, study, scene)
+
+
+def _lasting(study: Study, journey: Journey, scene: Scene) -> Section:
+    """Show whether success lasted, and what the first two years came to."""
+    voice, names = scene.voice, scene.names()
+    found = lines.durability_lines(journey.durability, scene)
+    blocks: list[Block] = [Paragraph(voice("lasting_caveat", **names))]
+    blocks.append(
+        Rows(lines.share_table(voice("lasting_table", success=names["success"]), found, voice("measure"), scene)) if found else _missing(scene)
+    )
+    blocks.append(Subheading(voice("totals")))
+    totals = lines.totals_table(journey.totals, scene)
+    blocks += [Rows(totals), Paragraph(voice("totals_note"))] if totals.rows else [_missing(scene)]
+    return results("lasting", voice("lasting"), blocks, study, scene)
+
+
+def _missing(scene: Scene) -> Paragraph:
+    return Paragraph(scene.voice("not_to_be_had"))
+
+
+def _definitions(study: Study, journey: Journey, scene: Scene) -> Section:
+    """Set the other definitions of success beside the study's own."""
+    voice, horizon = scene.voice, scene.voice.span(scene.plan.primary_days)
+    own = scene.plan.outcome.definition if isinstance(scene.plan, RegisterPlan) else "project"
+    found = lines.definition_lines(study, own, journey.definitions, scene)
+    table = lines.share_table(voice("definitions_table", horizon=horizon), found, voice("definition"), scene)
+    rows = [_drawn(one, "overall" if one.strong else "group", scene) for one in sorted(found, key=lambda one: not one.strong)]
+    figure = figures.draw_forest(rows, words=figure_words(scene))
+    caption = voice("definitions_caption", horizon=horizon)
+    blocks: list[Block] = [picture("definitions", figure, voice("definitions"), spoken(table), caption), Rows(table)]
+    letters = {one.label[0]: one for one in found}
+    chosen = next(letter for letter, one in letters.items() if one.strong)
+    text = " ".join([voice("definitions_text", own=chosen), *directions(letters, scene)])
+    return results("definitions", voice("definitions"), [Paragraph(text), *blocks], study, scene)

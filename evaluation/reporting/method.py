@@ -1,0 +1,122 @@
+"""What must be borne in mind, and how was it done? Limitations, method, models and versions."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from datetime import date
+from importlib.metadata import version
+
+from evaluation.design.covariates import COVARIATES
+from evaluation.plan import RegisterPlan, TablePlan
+from evaluation.registers.contract import load_contract
+from evaluation.reporting import tables
+from evaluation.reporting.blocks import Block, Items, Paragraph, Rows, Section
+from evaluation.reporting.journey_tables import started_count
+from evaluation.reporting.scene import Scene
+from evaluation.reporting.tables import Table
+from evaluation.study import Design, Study
+
+MONTH = "month"  # the calendar months in the model of later starts: dozens, and of no interest one by one
+PACKAGES = ("numpy", "pandas", "scipy", "statsmodels", "scikit-learn", "lifelines", "matplotlib")
+
+
+def limitations_section(design: Design, scene: Scene) -> Section:
+    """Say what the numbers do not show."""
+    voice = scene.voice
+    own = [text.within(voice.language) for text in design.plan.wording.limitations]
+    of_design = [voice("limit_static"), voice("limit_unseen")] if design.cohort.trial is None else [voice("limit_risk_sets")]
+    return Section("limitations", voice("limitations"), (Items((*own, *of_design, voice("limit_spillover"))),))
+
+
+def method_section(study: Study | Design, scene: Scene) -> Section:
+    """Say how the comparison was made and of what, with the models behind it."""
+    design = study.design if isinstance(study, Study) else study
+    voice, plan = scene.voice, design.plan
+    blocks: list[Block] = [*_risk_sets(design, scene), Paragraph(_matching(design, scene))]
+    if plan.disclosure.threshold > 1:
+        blocks.append(Paragraph(voice("suppression", below=plan.disclosure.threshold - 1)))
+    if isinstance(plan, RegisterPlan):
+        blocks.append(Rows(_covariate_table(design, scene)))
+    if len(design.scores.coefficients):
+        blocks.append(Rows(tables.coefficient_table(design, scene)))
+    if isinstance(study, Study) and study.journey is not None:
+        blocks += _later_starts(study, scene)
+    blocks.append(Rows(_versions_table(design, scene)))
+    return Section("method", voice("method"), tuple(blocks), "sources")
+
+
+def _matching(design: Design, scene: Scene) -> str:
+    voice, plan, matching = scene.voice, design.plan, design.plan.matching
+    stacked = design.cohort.trial is not None
+    columns = dict.fromkeys([*([design.cohort.trial] if design.cohort.trial else []), *matching.exact])
+    return voice(
+        "method_text",
+        treated=scene.names()["treated"],
+        ratio=voice("ratio_one") if matching.ratio == 1 else voice("ratio_many", ratio=matching.ratio),
+        scale=voice(f"scale_{matching.distance}"),
+        order=voice(f"order_{matching.order}"),
+        reuse=voice("reuse" if matching.replace or stacked else "no_reuse"),
+        caliper="" if matching.caliper_sd is None else voice("caliper", sd=voice.number(matching.caliper_sd, 2)),
+        exact=voice("exact", columns=voice.listing([scene.column(name) for name in columns])) if columns else "",
+        level=voice.percent(plan.effects.level, 0),
+    )
+
+
+def _risk_sets(design: Design, scene: Scene) -> list[Block]:
+    """Say how the months' comparisons were made, where they were."""
+    plan, voice = design.plan, scene.voice
+    if design.cohort.trial is None or not isinstance(plan, RegisterPlan):
+        return []
+    spec = plan.cohort
+    bands = [voice.count(round(days / voice.unit.days)) for days in spec.duration_bands_days]
+    drawn = voice("candidates_all") if spec.candidates is None else voice("candidates_drawn", candidates=spec.candidates)
+    began = voice("who_were_offered" if spec.time_zero == "offer" else "who_started", **scene.names())
+    text = voice(
+        "method_risk_sets",
+        first=f"{spec.first_month:%Y-%m}",
+        last=f"{spec.last_month:%Y-%m}",
+        began=began,
+        bands=voice.listing(bands),
+        units=voice.units(),
+        drawn=drawn,
+        youngest=spec.youngest,
+        oldest=spec.oldest,
+    )
+    return [Paragraph(text), Paragraph(voice("method_clusters"))]
+
+
+def _covariate_table(design: Design, scene: Scene) -> Table:
+    """List what the groups were made alike in, and the register each is read from."""
+    voice, registers = scene.voice, load_contract().tables
+    tables_of = {name: registers[COVARIATES[name].table].titles[voice.language] for name in design.cohort.covariates.columns if name in COVARIATES}
+    rows = tuple((scene.column(str(name)), tables_of.get(str(name), "–")) for name in design.cohort.covariates.columns)
+    return Table(voice("covariates_caption"), (voice("covariate"), voice("register")), rows)
+
+
+def _later_starts(study: Study, scene: Scene) -> list[Block]:
+    """Show the model behind the weights of those who had not started."""
+    assert study.journey is not None
+    voice, censoring = scene.voice, study.journey.censoring
+    sentence = voice(
+        "censoring_text",
+        started=started_count(censoring, scene),
+        largest=voice.number(censoring.largest_weight, 2),
+        effective=scene.gate.count(round(censoring.effective_control), voice.count),
+    )
+    of_months = censoring.coefficients["term"].str.startswith(f"{MONTH}[")
+    table = tables.model_table(censoring.coefficients[~of_months], voice("censoring_caption"), scene)
+    return [Paragraph(sentence), *([Rows(table)] if table.rows else [])]
+
+
+def _versions_table(design: Design, scene: Scene) -> Table:
+    voice, plan = scene.voice, design.plan
+    rows = [(voice("data_source"), plan.source(voice.language))]
+    if isinstance(plan, TablePlan) and plan.data_file.is_file():
+        rows.append((voice("data_file"), hashlib.sha256(plan.data_file.read_bytes()).hexdigest()))
+    rows.append((voice("data_rows" if design.cohort.trial is None else "cohort_rows"), voice.count(len(design.cohort))))
+    rows += [(voice("plan_file"), plan.sha256)] if plan.sha256 else []
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    rows.append((voice("toolkit"), f"malmokraften-evaluation {version('malmokraften-evaluation')}; Python {platform.python_version()}; {packages}"))
+    rows.append((voice("made"), date.today().isoformat()))
+    return Table(voice("versions_caption"), (voice("item"), voice("version")), tuple(rows))

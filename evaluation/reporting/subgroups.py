@@ -1,0 +1,87 @@
+"""For whom, and do the effects differ? One figure where the groups are few, otherwise one for each breakdown, with its differences and its table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from evaluation.analysis.effects import Effects
+from evaluation.analysis.estimates import Estimate
+from evaluation.registers.origin import UNKNOWN
+from evaluation.reporting import figures, tables
+from evaluation.reporting.blocks import Block, Paragraph, Rows, Section, Subheading, picture, results, spoken
+from evaluation.reporting.disclosure import HIDDEN
+from evaluation.reporting.scene import Scene, figure_words
+from evaluation.reporting.tables import SubgroupRow
+from evaluation.reporting.wording import excludes_zero, sentence_case
+from evaluation.study import Study
+
+MOST_ROWS = 14  # of one figure: a taller one is read no more as a whole
+
+
+def subgroup_section(study: Study, scene: Scene) -> Section:
+    """Show the effect in each group and the differences of effects."""
+    voice, rows = scene.voice, tables.subgroup_rows(study, scene)
+    if not rows:
+        return results("subgroups", voice("subgroups"), [Paragraph(voice("no_subgroups"))], study, scene)
+    breakdowns = list(dict.fromkeys(row.by for row in rows))
+    if len(rows) <= MOST_ROWS:
+        blocks = [*_gap_sentences(study, scene), *_forest("forest", rows, None, study, scene)]
+    else:
+        blocks = [block for number, by in enumerate(breakdowns, start=1) for block in _breakdown(number, by, rows, study, scene)]
+    tests = tables.interaction_table(study, scene)
+    blocks += [Rows(tests)] if tests.rows else []
+    return results("subgroups", voice("subgroups"), [*blocks, Paragraph(voice("registered_text"))], study, scene)
+
+
+def _breakdown(number: int, by: str, rows: Sequence[SubgroupRow], study: Study, scene: Scene) -> Iterator[Block]:
+    yield Subheading(by)
+    yield from _gap_sentences(study, scene, by)
+    yield from _forest(f"forest-{number}", [row for row in rows if row.by == by], by, study, scene)
+
+
+def _forest(name: str, rows: Sequence[SubgroupRow], by: str | None, study: Study, scene: Scene) -> list[Block]:
+    voice, days = scene.voice, scene.plan.primary_days
+    hidden = any(scene.share(arm.risk[days]) == HIDDEN for arm in study.effects.arms.values())
+    overall = forest_row("overall", voice("everybody"), None if hidden else study.effects.risk_difference[days], voice("too_few"), scene)
+    labels = [f"{row.by}: {row.label}" if by is None else row.label for row in rows]
+    drawn = [forest_row(row.kind, label, row.estimate, row.reason, scene) for row, label in zip(rows, labels, strict=True)]
+    table = tables.subgroup_table(rows, by, scene)
+    caption = voice("forest_caption", success=scene.names()["success"], horizon=voice.span(days))
+    title = voice("subgroups") if by is None else by
+    figure = figures.draw_forest([overall, *drawn], words=figure_words(scene))
+    return [picture(name, figure, title, spoken(table), caption if by is None else f"{by}. {caption}"), Rows(table)]
+
+
+def _gap_sentences(study: Study, scene: Scene, only: str | None = None) -> list[Block]:
+    """Say, for each registered difference of effects that is shown, what it is and what can be ruled out."""
+    voice = scene.voice
+    measure = f"risk_{scene.plan.primary_days:g}"
+    tests = study.registered.interaction_tests.set_index(["by", "measure"])["p_holm"]
+    shown = {row.estimate for row in tables.subgroup_rows(study, scene) if row.kind == "difference"}
+    sentences: list[Block] = []
+    for (by, level, reference, key), gap in study.registered.differences.items():
+        unknown = UNKNOWN in [*level.split(" x "), *reference.split(" x ")]  # a row of its own says enough of those of whom nothing is known
+        if key != measure or gap not in shown or unknown or only not in (None, scene.breakdown(by)):
+            continue
+        groups = voice("effect_gap", level=scene.level(by, level), reference=scene.level(by, reference))
+        name = f"{scene.breakdown(by)}, {groups}" if only is None else sentence_case(groups)
+        horizon, effects = scene.plan.primary_days, (study.registered.effects[by, group] for group in (level, reference))
+        if any(arm.risk[horizon].std_error == 0 for group in effects if isinstance(group, Effects) for arm in group.arms.values()):
+            sentences.append(Paragraph(voice("gap_no_spread", by=name)))
+            continue
+        alone = excludes_zero(gap)
+        together = alone and float(tests.get((by, measure), np.nan)) < 1 - gap.level
+        kind = "gap_sure" if together else "gap_family" if alone else "gap_unsure"
+        values = {"d": voice.points(gap), "range": voice.point_range(gap), "most": voice.farthest_point(gap)}
+        sentences.append(Paragraph(voice(kind, by=name, **values)))
+    return sentences
+
+
+def forest_row(kind: tables.RowKind, label: str, estimate: Estimate | None, reason: str, scene: Scene) -> figures.ForestRow:
+    """Give a line of the forest plot in percentage points, or the reason why there is none."""
+    if estimate is None:
+        return figures.ForestRow(label, 0.0, 0.0, 0.0, "empty", reason)
+    text = f"{scene.voice.points(estimate)} ({scene.voice.point_range(estimate)})"
+    return figures.ForestRow(label, 100 * estimate.value, 100 * estimate.low, 100 * estimate.high, kind, text)

@@ -1,0 +1,381 @@
+"""What a register study adds to the report: parts that make a whole, sentences that keep to their intervals, gaps that are labelled."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import get_args
+
+import lxml.html
+import numpy as np
+import pytest
+from lxml.html import HtmlElement
+
+from evaluation.analysis.estimates import Clusters, Estimate, Ratio
+from evaluation.analysis.means import Contrast
+from evaluation.design.verdict import DesignLimits, judge_design
+from evaluation.plan import DisclosureSection, Language, RegisterPlan, load_plan
+from evaluation.registers.cleaning import clean_registers
+from evaluation.registers.synthetic.simulate import simulate_registers
+from evaluation.registers.validation import read_registers
+from evaluation.reporting import figures, journey, journey_tables
+from evaluation.reporting.disclosure import HIDDEN, Gate
+from evaluation.reporting.journey_tables import Line
+from evaluation.reporting.report import render_report
+from evaluation.reporting.scene import Scene
+from evaluation.reporting.tables import Table
+from evaluation.reporting.wording import Voice
+from evaluation.study import Study, analyse_study, design_study
+
+pytestmark = pytest.mark.filterwarnings("ignore::evaluation.errors.UnmatchedWarning")  # that some found no counterpart is told by the report
+
+PROJECT = Path(__file__).parents[1]
+COVARIATES = ("age", "kon", "origin", "days_jug")  # few, so that the tests are quick
+ROUNDED = 0.05 + 1e-9  # one decimal
+ONE_NUMBER = re.compile(r"[+−]?[\d.,\u202f]*\d")
+NEW_SECTIONS = ("parts", "periods", "places", "later", "subgroups", "lasting", "definitions")
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    plan = load_plan(PROJECT / "reports/malmokraften")
+    assert isinstance(plan, RegisterPlan)
+    exact = plan.matching.model_copy(update={"exact": ("trial", "duration_band")})
+    plan = plan.model_copy(
+        update={
+            "cohort": plan.cohort.model_copy(update={"covariates": COVARIATES}),
+            "matching": exact,
+            "disclosure": DisclosureSection(threshold=0),
+            "limits": DesignLimits(
+                worst_smd=1, worst_subgroup_smd=9, worst_variance_ratio=9, share_treated_kept=0.1, equipoise=0.01, effective_control=1
+            ),
+        }
+    )
+    registers = clean_registers(read_registers(simulate_registers(400, 4_000, seed=1).tables))
+    return analyse_study(registers, design_study(registers, plan))
+
+
+@pytest.fixture(params=get_args(Language))
+def language(request: pytest.FixtureRequest) -> Language:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def undrawn() -> Iterator[None]:
+    """Leave figures undrawn, so that many reports can be read."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in figures.__all__ if name.startswith("draw_")] + ["svg_text"]:
+            patch.setattr(figures, name, lambda *_, **__: "")
+        yield
+
+
+def scene(study: Study, language: Language, threshold: int = 0) -> Scene:
+    return Scene(study.design.plan, Voice(language, study.design.plan.unit), study.design.schema, Gate(threshold))
+
+
+def under(study: Study, threshold: int) -> Study:
+    plan = study.design.plan.model_copy(update={"disclosure": DisclosureSection(threshold=threshold)})
+    return replace(study, design=replace(study.design, plan=plan))
+
+
+def read(text: str, language: Language) -> list[float]:
+    plain = [found.replace("−", "-").replace("\u202f", "") for found in ONE_NUMBER.findall(text)]
+    return [float(one.replace(",", ".") if language == "sv" else one.replace(",", "")) for one in plain]
+
+
+def estimate(value: float, error: float, n: int = 1000) -> Estimate:
+    one = np.array([0])
+    return Estimate("difference", value, np.array([error]), Clusters(one, one, np.ones(1)), "probability", n=n)
+
+
+def assert_shown(cells: tuple[str, ...], contrast: Contrast, language: Language, unit: float = 100) -> None:
+    shown = [*read(cells[1], language), *read(cells[2], language), *read(cells[3], language), *read(cells[4], language)]
+    gap = contrast.difference
+    found = (contrast.treated.value, contrast.control.value, gap.value, gap.low, gap.high)
+    assert shown == pytest.approx([unit * value for value in found], abs=ROUNDED)
+
+
+def section(page: str, name: str) -> str:
+    return " ".join(lxml.html.document_fromstring(page).get_element_by_id(name).text_content().split())
+
+
+# --- what the difference consists of
+
+
+def test_the_parts_make_the_whole(study: Study, language: Language) -> None:
+    look = scene(study, language)
+    lines = journey_tables.part_lines(study, look)
+    assert list(lines) == ["part_unsubsidised", "part_new_start", "part_subsidised", "part_studies"]
+    table = journey_tables.share_table("", list(lines.values()), "", look)
+    for cells, line in zip(table.rows, lines.values(), strict=True):
+        assert_shown(cells, line.contrast, language)
+    whole = study.effects.risk_difference[548]
+    assert sum(line.contrast.difference.value for line in lines.values()) == pytest.approx(whole.value)
+    arms = study.effects.arms
+    for arm in ("treated", "control"):
+        assert sum(getattr(line.contrast, arm).value for line in lines.values()) == pytest.approx(arms[arm].risk[548].value)
+
+
+def test_an_interval_of_a_sum_of_states_is_that_of_the_sum(study: Study) -> None:
+    line = journey_tables.part_lines(study, scene(study, "en"))["part_subsidised"]
+    states = ("arbete_subventionerat", "arbete_lonebidrag", "eget_foretagande")
+    influence = sum(study.effects.cumulative_incidence[state, 548].influence for state in states)
+    assert line.contrast.difference.std_error == pytest.approx(np.sqrt(study.effects.risk_difference[548].clusters.variance(influence)))
+
+
+SUBSIDY = {"sv": ("Av skillnaden utgörs", "skiljer sig med", "för osäkert"), "en": ("Of the difference", "differs by", "too uncertain")}
+
+
+@pytest.mark.hand
+@pytest.mark.parametrize(
+    ("whole", "part", "said"),
+    [((0.09, 0.01), (0.08, 0.01), 0), ((0.09, 0.10), (0.08, 0.01), 1), ((0.09, 0.01), (-0.05, 0.01), 1), ((0.09, 0.01), (0.01, 0.01), 2)],
+    ids=["both clear", "whole unsure", "other way", "part unsure"],
+)
+def test_subsidised_jobs_are_a_part_of_the_difference_only_where_both_are_clear_and_go_the_same_way(
+    study: Study, language: Language, whole: tuple[float, float], part: tuple[float, float], said: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journey_tables, "subsidised", lambda _: estimate(*part))
+    found = replace(study, effects=replace(study.effects, risk_difference=study.effects.risk_difference | {548: estimate(*whole)}))
+    (sentence,) = journey.subsidised_sentence(found, scene(study, language))
+    assert [words in sentence for words in SUBSIDY[language]] == [number == said for number in range(3)]
+
+
+# --- when it arises
+
+
+@pytest.mark.hand
+@pytest.mark.parametrize(
+    ("log", "error", "swedish"),
+    [(-0.4, 0.1, "de hölls kvar, det som kallas inlåsning"), (0.4, 0.1, "någon inlåsning syns inte"), (-0.1, 0.1, "är för osäkert för att säga")],
+)
+def test_lock_in_is_told_by_the_interval_of_the_first_period(study: Study, log: float, error: float, swedish: str) -> None:
+    first = Ratio(replace(estimate(log, error), unit="log ratio"))
+    found = replace(study.journey, periods={(0.0, 91.0): first, (91.0, 183.0): None})
+    (sentence,) = journey._lock_in(found, scene(study, "sv"))
+    assert swedish in sentence
+    assert "de första 3 månaderna" in sentence
+    table = journey_tables.period_table(found.periods, scene(study, "sv"))
+    assert [row[0] for row in table.rows] == ["0–3 månader", "3–6 månader"]
+    assert table.rows[1][1:] == ("kan inte skattas", "")
+
+
+def test_a_first_period_without_a_ratio_says_so(study: Study) -> None:
+    (sentence,) = journey._lock_in(replace(study.journey, periods={(0.0, 91.0): None}), scene(study, "sv"))
+    assert sentence.endswith("går inte att räkna ut.")
+
+
+@pytest.mark.hand
+def test_more_fewer_and_unsure_are_told_apart_by_their_intervals(study: Study) -> None:
+    lines = {"6": (-0.05, 0.01), "12": (0.01, 0.01), "18": (0.05, 0.01), "24": (0.09, 0.01)}
+    contrasts = {name: Contrast(estimate(0.5, 0.01), estimate(0.5, 0.01), estimate(*gap)) for name, gap in lines.items()}
+    found = {name: Line(name, contrast) for name, contrast in contrasts.items()} | {"36": Line("36", None)}
+    assert journey.directions(found, scene(study, "sv"), unit=" månader") == [
+        "Fler av deltagarna än i jämförelsegruppen: 18 och 24 månader.",
+        "Färre av deltagarna än i jämförelsegruppen: 6 månader.",
+        "För osäkert för att säga åt något håll: 12 månader.",
+    ]
+
+
+def test_a_horizon_nobody_reaches_is_a_labelled_row(study: Study, language: Language) -> None:
+    cut = {days: gap for days, gap in study.effects.risk_difference.items() if days < 1000}
+    table = journey_tables.share_table(
+        "",
+        list(journey_tables.horizon_lines(replace(study.effects, risk_difference=cut), scene(study, language)).values()),
+        "",
+        scene(study, language),
+    )
+    assert table.rows[-1][3] == {"sv": "följs inte så länge", "en": "not followed that long"}[language]
+    assert [row[0].split()[0] for row in table.rows] == ["6", "12", "18", "24", "36"]
+
+
+# --- where they are
+
+
+def test_everybody_is_somewhere_every_month(study: Study, language: Language) -> None:
+    look = scene(study, language)
+    for month in (0, 7, 24):
+        lines = journey_tables.place_lines(study.journey.occupancy, month, look)
+        for arm in ("treated", "control"):
+            assert sum(getattr(line.contrast, arm).value for line in lines.values()) == pytest.approx(1)
+        assert sum(line.contrast.difference.value for line in lines.values()) == pytest.approx(0, abs=1e-12)
+        for shares in journey_tables.drawn_shares(lines).values():
+            assert shares.sum() == pytest.approx(1)
+            assert shares.min() >= 0
+
+
+def test_what_is_hidden_in_a_month_is_drawn_with_the_rest(study: Study) -> None:
+    open_, hidden = (journey_tables.place_lines(study.journey.occupancy, 12, scene(study, "en", threshold)) for threshold in (0, 25))
+    missing = [place for place, line in hidden.items() if line.hidden]
+    assert len(missing) > 1
+    drawn = journey_tables.drawn_shares(hidden)
+    for arm in ("treated", "control"):
+        shown = dict(zip(hidden, drawn[arm], strict=True))
+        assert [shown[place] for place in missing if place != "place_elsewhere"] == [0.0] * len(
+            [place for place in missing if place != "place_elsewhere"]
+        )
+        assert drawn[arm].sum() == pytest.approx(1)
+    rows = journey_tables.share_table("", list(hidden.values()), "", scene(study, "en", 25)).rows
+    assert [set(row[1:]) == {HIDDEN} for row in rows] == [line.hidden for line in hidden.values()]
+    assert not any(line.hidden for line in open_.values())
+
+
+# --- now, later or never
+
+
+def test_starting_now_stands_beside_never_starting(study: Study, language: Language) -> None:
+    table = journey_tables.later_table(study, study.journey.per_protocol, scene(study, language))
+    assert len(table.rows) == len(study.effects.risk_difference) + 1
+    for row, horizon in zip(table.rows, study.effects.risk_difference, strict=False):
+        for cell, effects in zip(row[1:], (study.effects, study.journey.per_protocol), strict=True):
+            gap = effects.risk_difference[horizon]
+            assert read(cell, language) == pytest.approx([100 * gap.value, 100 * gap.low, 100 * gap.high], abs=ROUNDED)
+    mean = study.effects.rmst_difference
+    assert read(table.rows[-1][1], language) == pytest.approx([mean.value, mean.low, mean.high], abs=ROUNDED)
+    assert table.marks.count("strong") == 1
+
+
+# --- how lasting, what it comes to, and what else counts
+
+
+def test_how_lasting_it_is_and_what_it_comes_to_are_as_estimated(study: Study, language: Language) -> None:
+    look, found = scene(study, language), study.journey
+    lasting = journey_tables.share_table("", journey_tables.durability_lines(found.durability, look), "", look)
+    for cells, contrast in zip(lasting.rows, found.durability.contrasts.values(), strict=True):
+        assert_shown(cells, contrast, language)
+    totals = journey_tables.totals_table(found.totals, look)
+    for cells, (name, contrast) in zip(totals.rows, found.totals.contrasts.items(), strict=True):
+        whole = name == "earnings_sek"
+        assert read(cells[1], language) == pytest.approx([contrast.treated.value], abs=0.5 if whole else ROUNDED)
+        assert read(cells[3], language) == pytest.approx([contrast.difference.value], abs=0.5 if whole else ROUNDED)
+
+
+def test_a_definition_that_could_not_be_had_is_a_labelled_gap(study: Study, language: Language) -> None:
+    others = study.journey.definitions | {"independent": "manadslon, studier"}
+    lines = journey_tables.definition_lines(study, "project", others, scene(study, language))
+    assert [line.label[0] for line in lines] == ["A", "B", "C", "D"]
+    assert [line.strong for line in lines] == [False, True, False, False]
+    gap = lines[-1]
+    assert gap.contrast is None
+    assert gap.reason.startswith({"sv": "inte levererat: ", "en": "not delivered: "}[language])
+    assert "manadslon" not in gap.reason  # the table by its title
+
+
+# --- the page
+
+
+@pytest.fixture(scope="module")
+def page(study: Study) -> HtmlElement:
+    return lxml.html.document_fromstring(render_report(study, language="sv"))
+
+
+def words(element: HtmlElement) -> str:
+    return " ".join(element.text_content().split())
+
+
+def test_every_figure_of_a_register_study_is_named_described_and_followed_by_its_table(page: HtmlElement) -> None:
+    drawn = list(page.iter("figure"))
+    assert {svg.get("aria-labelledby").split("-")[0] for svg in page.iter("svg")} == {
+        *("flow", "overlap", "love", "curves", "parts", "points", "places", "forest", "definitions")
+    }
+    for figure in drawn:
+        assert figure.getnext().find("table") is not None
+        assert all(words(element) for element in figure.iter("title", "desc", "figcaption"))
+    ids = [element.get("id") for element in page.iter() if element.get("id")]
+    assert len(set(ids)) == len(ids)
+
+
+def test_headings_do_not_jump_and_no_table_has_two_rows_of_one_name(page: HtmlElement) -> None:
+    levels = [int(heading.tag[1]) for heading in page.iter("h1", "h2", "h3")]
+    assert 3 in levels
+    assert all(later <= earlier + 1 for earlier, later in pairwise(levels))
+    for table in page.iter("table"):
+        names = Counter(words(row.find("th")) for row in table.find("tbody"))
+        assert not [name for name, count in names.items() if count > 1]
+
+
+def test_months_are_whole_and_no_ratio_is_called_times_faster(page: HtmlElement) -> None:
+    text = words(page)
+    assert "18 månader" in text
+    assert not re.search(r"\d,0 månader", text)
+    assert "gånger snabbare" not in text
+
+
+def test_the_answer_counts_people_and_tells_of_subsidies_and_of_never_starting(page: HtmlElement, study: Study) -> None:
+    text, look = words(page.get_element_by_id("answer")), scene(study, "sv")
+    risk = study.effects.arms["treated"].risk[548]
+    assert f"Av de {look.voice.count(risk.n)} personer som började i Malmökraften" in text
+    assert journey.subsidised_sentence(study, look)[0] in text
+    assert "Räknat mot att aldrig börja är skillnaden" in text
+    assert re.search(r"\d dagar för deltagarna", text)
+
+
+def test_every_breakdown_has_its_own_figure_that_says_which_definition_it_is(page: HtmlElement, study: Study) -> None:
+    headings = [words(heading) for heading in page.get_element_by_id("subgroups").iter("h3")]
+    captions = [words(caption) for caption in page.get_element_by_id("subgroups").iter("figcaption")]
+    assert len(headings) == len(study.design.plan.subgroups.every)
+    assert [caption.startswith(heading) for heading, caption in zip(headings, captions, strict=True)] == [True] * len(headings)
+    assert not [heading for heading in headings if "utomeuropeisk" in heading.lower()]
+    assert "född utanför Europa minus född i Europa" in words(page.get_element_by_id("subgroups"))
+
+
+def test_the_groups_of_a_breakdown_stand_in_the_order_of_the_plan(page: HtmlElement) -> None:
+    (table,) = [table for table in page.get_element_by_id("subgroups").iter("table") if words(table.find("caption")).startswith("Pandemin")]
+    rows = [words(row.find("th")) for row in table.find("tbody") if not row.get("class")]
+    assert rows == ["före", "under", "efter"]
+
+
+def test_risk_sets_are_not_said_to_have_a_start_day_from_a_table(page: HtmlElement) -> None:
+    text = words(page.get_element_by_id("limitations"))
+    assert "(odödlig tid). Det utesluter inte att de som började skilde sig" in text
+    assert "en startdag som tabellen ger" not in text
+    method = words(page.get_element_by_id("method"))
+    assert "För varje månad från 2018-03 till 2022-06" in method
+    assert "gränser vid 6, 12 och 24 månader" in method
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_every_result_of_a_failed_design_says_that_it_is_not_supported(study: Study, language: Language) -> None:
+    design = study.design
+    verdict = judge_design(design.cohort, design.scores, design.comparison, design.balance, DesignLimits(worst_smd=design.balance.worst / 2))
+    page = render_report(replace(study, design=replace(design, verdict=verdict)), language=language)
+    warning = Voice(language, design.plan.unit)("unsupported")
+    assert [name for name in ("results", *NEW_SECTIONS) if warning not in section(page, name)] == []
+    assert not re.search(r"procentenheter|percentage points", section(page, "answer"))
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_few_people_leave_no_count_in_any_cell_of_a_register_study(study: Study, language: Language) -> None:
+    page = lxml.html.document_fromstring(render_report(under(study, 60), language=language))
+    counts = [words(cell) for cell in page.iter("td") if re.fullmatch(r"[1-9]|[1-5]\d", words(cell))]
+    assert counts == []
+    assert "<60" in [words(cell) for cell in page.iter("td")]
+
+
+def every_table(study: Study, look: Scene) -> Iterator[Table]:
+    found = study.journey
+    yield journey_tables.share_table("p", list(journey_tables.part_lines(study, look).values()), "h", look)
+    yield journey_tables.share_table("l", journey_tables.durability_lines(found.durability, look), "h", look)
+    yield journey_tables.later_table(study, found.per_protocol, look)
+    yield journey_tables.period_table(found.periods, look)
+    yield journey_tables.totals_table(found.totals, look)
+
+
+@pytest.mark.parametrize("threshold", [0, 30, 400])
+def test_every_row_is_as_long_as_its_head_whatever_is_hidden(study: Study, language: Language, threshold: int) -> None:
+    for table in every_table(study, scene(study, language, threshold)):
+        assert {len(row) for row in table.rows} == {len(table.head)}
+        assert len(table.marked()) == len(table.rows)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_design_of_registers_shows_its_people_and_no_result(study: Study, language: Language) -> None:
+    page = lxml.html.document_fromstring(render_report(study.design, language=language))
+    names = [part.get("id") for part in page.iter("section")]
+    assert not {"results", *NEW_SECTIONS} & set(names)
+    assert "who" in names
+    said = " ".join(words(part) for part in page.iter("section") if part.get("id") != "limitations")
+    assert study.design.plan.wording.success.within(language) not in said
+    assert Voice(language, study.design.plan.unit)("step_in_jug") in said
