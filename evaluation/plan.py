@@ -167,11 +167,11 @@ class RegisterPlan(Plan):
         asked = usual if self.cohort.covariates is None else self.cohort.covariates
         known = list(dict.fromkeys([TRIAL, BAND, SEX, *DEFINITIONS, *self.cohort.periods, *asked]))
         problems = [
-            Problem.unknown(where, f"{name} is not a column of the cohort", name, columns)
-            for where, names, columns in (
-                ("cohort.covariates", self.cohort.covariates or (), COVARIATES),
-                ("matching.exact", self.matching.exact, known),
-                ("subgroups", self.subgroups.columns, known),
+            Problem.unknown(where, f"{name} is not {what}", name, columns)
+            for where, names, what, columns in (
+                ("cohort.covariates", self.cohort.covariates or (), "a covariate", COVARIATES),
+                ("matching.exact", self.matching.exact, "a column of the cohort", known),
+                ("subgroups", self.subgroups.columns, "a column of the cohort", known),
             )
             for name in names
             if name not in columns

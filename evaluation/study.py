@@ -15,7 +15,7 @@ import pandas as pd
 from evaluation.analysis.curves import Curves, EffectSpec, estimate_curves
 from evaluation.analysis.effects import Effects, effects_within, estimate_effects
 from evaluation.analysis.estimates import Ratio
-from evaluation.analysis.exits import OutcomeSpec, observe_outcomes
+from evaluation.analysis.exits import OutcomeSpec, dates_of, first_pay_month, observe_outcomes, require_tables
 from evaluation.analysis.hazards import AdjustedHazardRatio, ProportionalityTest, adjusted_hazard_ratio, check_proportionality, period_hazard_ratios
 from evaluation.analysis.later_starts import CensoringModel, censor_later_starts
 from evaluation.analysis.means import Durability, Occupancy, Totals, estimate_durability, estimate_occupancy, estimate_totals
@@ -24,6 +24,7 @@ from evaluation.analysis.subgroups import SubgroupEffects, estimate_subgroups
 from evaluation.analysis.trajectories import observe_trajectories
 from evaluation.design.balance import Balance, assess_balance
 from evaluation.design.cohort import Cohort, cohort_from_table
+from evaluation.design.covariates import left_out
 from evaluation.design.matching import Comparison, match_cohort
 from evaluation.design.propensity import PropensityScores, estimate_propensity
 from evaluation.design.risk_sets import cohort_schema, select_cohort
@@ -53,6 +54,8 @@ class Design:
     verdict : Verdict
     synthetic : bool
         Whether the people are invented; said on every output.
+    absent : DataFrame
+        covariate, table, reason: the covariates asked for that the cohort does without, as `left_out` gives them; empty for a table.
     """
 
     plan: TablePlan | RegisterPlan
@@ -63,6 +66,7 @@ class Design:
     balance: Balance
     verdict: Verdict
     synthetic: bool
+    absent: pd.DataFrame
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,16 +153,18 @@ def design_study(source: pd.DataFrame | CleanRegisters, plan: TablePlan | Regist
     """
     if isinstance(plan, RegisterPlan):
         registers = _registers(source)
+        require_tables(registers, plan.outcome)  # before anything is decided on a question that cannot be answered
         cohort = select_cohort(registers, plan.cohort)
         schema, synthetic = cohort_schema(plan.cohort, registers.registers.contract), registers.registers.synthetic
+        absent = left_out(cohort.covariates.columns, plan.cohort.covariates, registers.registers.names)
     else:
         cohort, schema = _cohort_of_table(_table(source), plan)
-        synthetic = plan.data.synthetic
+        synthetic, absent = plan.data.synthetic, left_out((), (), ())
     scores = estimate_propensity(cohort, plan.propensity)
     comparison = match_cohort(cohort, scores, plan.matching)
     balance = assess_balance(cohort, comparison, by=plan.subgroups.every)
     verdict = judge_design(cohort, scores, comparison, balance, plan.limits)
-    return Design(plan, schema, cohort, scores, comparison, balance, verdict, synthetic)
+    return Design(plan, schema, cohort, scores, comparison, balance, verdict, synthetic, absent)
 
 
 def analyse_study(source: pd.DataFrame | CleanRegisters, design: Design) -> Study:
@@ -190,8 +196,8 @@ def analyse_study(source: pd.DataFrame | CleanRegisters, design: Design) -> Stud
     spec, notes = plan.effect_spec(), list[str]()
     if isinstance(plan, RegisterPlan):
         states = observe_states(_registers(source))
-        follow_up = observe_outcomes(states, design.cohort, plan.outcome)
-        spec, notes = _within_reach(_of_success(spec, states, plan.outcome), design, follow_up)
+        follow_up = observe_outcomes(states, design.cohort, plan.outcome, time_zero=plan.cohort.time_zero)
+        spec, notes = _within_reach(_of_success(spec, states, plan.outcome), states.clean, design, follow_up)
     else:
         follow_up = _follow_up_of_table(_table(source), design.schema, plan)
     road = design.cohort, design.comparison, follow_up
@@ -257,12 +263,18 @@ def _effects_where_seen(design: Design, follow_up: FollowUp, spec: EffectSpec) -
     return effects_within(compared, spec.succeeded(compared), np.ones(len(compared.days), dtype=bool), spec)
 
 
-def _within_reach(spec: EffectSpec, design: Design, follow_up: FollowUp) -> tuple[EffectSpec, list[str]]:
+def _within_reach(spec: EffectSpec, clean: CleanRegisters, design: Design, follow_up: FollowUp) -> tuple[EffectSpec, list[str]]:
     """Keep the horizons to which the records of some trial reach, and note the others."""
     assert follow_up.reach is not None
     farthest, primary = float(follow_up.reach[design.comparison.rows].max()), design.plan.primary_days
     if primary > farthest:
         month = design.plan.unit.days
+        if isinstance(design.plan, RegisterPlan) and design.plan.outcome.definition == "independent" and _begins_before_pay(clean, design):
+            raise HorizonError(
+                f"follow-up: the records of pay (manadslon) begin too late: the first trial they cover reaches {farthest / month:.0f} months, and "
+                f"the answer is asked for at {primary / month:.0f}; choose another definition (outcome.definition), or ask for later trials "
+                "(cohort.first_month, cohort.last_month)"
+            )
         raise HorizonError(
             f"follow-up: the records of the first trial reach {farthest / month:.0f} months, and the answer is asked for at {primary / month:.0f}; "
             "ask for a shorter one (effects.primary), or wait for registers that are complete until later"
@@ -273,6 +285,11 @@ def _within_reach(spec: EffectSpec, design: Design, follow_up: FollowUp) -> tupl
     beyond += [f"mean days up to {spec.rmst_days:g}"] if spec.rmst_days != rmst_days else []
     notes = [f"{what}: the records of no trial reach that far" for what in beyond]
     return spec.model_copy(update={"horizons_days": horizons, "rmst_days": rmst_days}), notes
+
+
+def _begins_before_pay(clean: CleanRegisters, design: Design) -> bool:
+    """Say whether somebody who is compared has an index date before the first month of pay."""
+    return bool((dates_of(design.cohort).iloc[design.comparison.rows] < first_pay_month(clean)).any())
 
 
 def _registers(source: pd.DataFrame | CleanRegisters) -> CleanRegisters:

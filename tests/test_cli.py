@@ -1,5 +1,6 @@
 """What a stranger types and what comes back: files, one line for each, an exit code, and never a word about anybody."""
 
+import math
 import re
 import shutil
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import pandas as pd
@@ -16,7 +18,9 @@ from typer.testing import CliRunner, Result
 
 from evaluation import __version__, study
 from evaluation.cli import app
+from evaluation.cli.studies import _print_verdict
 from evaluation.cli.terminal import INVALID, STRICT, UNFIT, Step
+from evaluation.design.verdict import Check, Verdict
 from evaluation.study import design_study
 
 REPORTS = Path(__file__).parents[1] / "reports"
@@ -561,3 +565,9 @@ def test_a_file_without_its_header_row_prints_nobody_as_a_column(project: Path) 
     result = run("report", STUDY)
     assert result.exit_code == INVALID
     assert FAKE_ID not in result.stdout + result.stderr
+
+
+def test_a_check_without_bound_is_shown_as_infinite(capsys: pytest.CaptureFixture[str]) -> None:
+    check = Check("worst_variance_ratio", math.inf, 2.0, passed=False, at_least=False)
+    _print_verdict(SimpleNamespace(verdict=Verdict((check,))))
+    assert "∞" in capsys.readouterr().out

@@ -38,6 +38,17 @@ def test_a_share_is_hidden_where_few_have_or_few_lack_what_it_counts(share: floa
 
 
 @pytest.mark.hand
+@pytest.mark.parametrize(
+    ("people", "events", "hidden"),
+    [(9, 0, True), (30, 9, True), (30, 21, True), (30, 10, False), (30, 0, False), (30, 30, False)],
+    ids=["few people", "few with", "few without", "enough", "nobody with", "nobody without"],
+)
+def test_what_rests_on_all_outcomes_is_hidden_where_few_have_or_few_lack_them(people: int, events: int, hidden: bool) -> None:
+    assert Gate(10).hides_outcome(people, events) == hidden
+    assert not Gate(0).hides_outcome(people, events)
+
+
+@pytest.mark.hand
 @pytest.mark.parametrize("people", [1, 2, 1_000])
 def test_threshold_zero_shows_all(people: int) -> None:
     assert Gate(0).count(1, str) == "1"

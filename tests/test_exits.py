@@ -348,7 +348,7 @@ def test_independent_of_the_employment_service_pay_three_months_running_or_studi
     broken     122   arbete              # 1 July, not 1 April
     two_jobs   31    arbete              # of two employers
     little     1887  censored            # 30 April 2024: a run can begin in April at the latest
-    before     1887  censored
+    before     0.5   censored            # enough pay in February: at work already
     all_along  31    arbete              # 1 April, although March is enough as well
     regular    167   studier_reguljara
     both       61    arbete              # and studies on the same day
@@ -366,7 +366,37 @@ def test_independent_of_the_employment_service_pay_three_months_running_or_studi
     tables = {"individ": PERSONS, "inskrivning": REGISTRATIONS, "sokandekategori": CAREERS, "studier": studies, "ersattning_fk": SICKNESS}
     found = hold(expected, OutcomeSpec(definition="independent"), index={"early": "2018-12-31"}, manadslon=PAY, **tables)
     assert found.states == ("arbete", "studier_reguljara", "pension", "flyttad", "avliden")
-    assert found.reach.tolist() == [1887] * 15 + [0, 0]
+    assert found.reach.tolist() == [1887] * 4 + [0] + [1887] * 10 + [0, 0]
+
+
+@pytest.mark.hand
+def test_who_has_enough_pay_in_the_month_before_the_index_month_is_at_work_already():
+    pay = """
+    lopnr   manad      arbetsgivare_lopnr kontant_ersattning
+    first   2019-01-01 a                  1000    # the first month delivered
+    enough  2019-02-01 a                  10000   # one month is enough to be at work, whatever comes after
+    enough  2019-04-01 a                  10000
+    enough  2019-05-01 a                  10000
+    enough  2019-06-01 a                  10000
+    two     2019-02-01 a                  6000
+    two     2019-02-01 b                  4000
+    little  2019-02-01 a                  9999
+    sooner  2019-01-01 a                  20000   # and no more in February
+    same    2019-03-01 a                  20000   # in the month of the index date
+    """
+    expected = """
+    person  days  state
+    enough  0.5   censored
+    two     0.5   censored
+    little  1887  censored
+    sooner  1887  censored
+    same    1887  censored
+    new     1946  censored            # pay begins with the month of the index date
+    none    1887  censored
+    """
+    found = hold(expected, OutcomeSpec(definition="independent"), index={"new": "2019-01-01"}, manadslon=pay, studier=STUDIES)
+    assert found.reach.tolist() == [0, 0, 1887, 1887, 1887, 1946, 1887]
+    hold("person days state \n enough 1948 censored \n none 1948 censored", manadslon=pay)  # in no other definition
 
 
 @pytest.mark.hand
@@ -462,6 +492,22 @@ def test_in_a_stack_a_person_is_followed_from_each_index_date_and_a_whole_trial_
     # 5 March to 5 June 2018; 20 March 2018 to 20 May 2019; 2 May 2019 to 1 June 2020; a participant has none, neither has who starts beyond the end
     assert found.later_start is not None
     assert found.later_start.tolist() == [np.inf, 92, 426, 396, np.inf, np.inf, np.inf]
+
+
+@pytest.mark.hand
+def test_where_the_offer_is_time_zero_a_control_is_one_until_the_own_offer():
+    starts = """
+    lopnr   fas erbjuden_datum start_datum
+    offered 1   2019-04-01     2019-06-01
+    never   1   2019-05-01     -            # offered, and did not start
+    dropin  1   -              2019-05-11   # started without an offer on record
+    onward  1   2019-02-01     2019-06-01   # offered before the index date
+    late    1   2024-07-01     2024-08-01   # beyond the last complete month
+    """
+    people = ["treated", "offered", "never", "dropin", "onward", "late"]
+    states, cohort = observed(people, projekt_deltagande=starts), flat(people)
+    assert observe_outcomes(states, cohort, time_zero="offer").later_start.tolist() == [np.inf, 31, 61, 71, np.inf, np.inf]
+    assert observe_outcomes(states, cohort).later_start.tolist() == [np.inf, 92, np.inf, 71, 92, np.inf]
 
 
 def disordered(seed: int) -> tuple[States, Cohort]:

@@ -10,11 +10,13 @@ from typing import get_args
 
 import lxml.html
 import numpy as np
+import pandas as pd
 import pytest
 from lxml.html import HtmlElement
 
 from evaluation.analysis.estimates import Clusters, Estimate, Ratio
 from evaluation.analysis.means import Contrast
+from evaluation.design import covariates
 from evaluation.design.verdict import DesignLimits, judge_design
 from evaluation.plan import DisclosureSection, Language, RegisterPlan, load_plan
 from evaluation.registers.cleaning import clean_registers
@@ -154,16 +156,16 @@ def test_subsidised_jobs_are_a_part_of_the_difference_only_where_both_are_clear_
 def test_lock_in_is_told_by_the_interval_of_the_first_period(study: Study, log: float, error: float, swedish: str) -> None:
     first = Ratio(replace(estimate(log, error), unit="log ratio"))
     found = replace(study.journey, periods={(0.0, 91.0): first, (91.0, 183.0): None})
-    (sentence,) = journey._lock_in(found, scene(study, "sv"))
+    (sentence,) = journey._lock_in(study, found, scene(study, "sv"))
     assert swedish in sentence
     assert "de första 3 månaderna" in sentence
-    table = journey_tables.period_table(found.periods, scene(study, "sv"))
+    table = journey_tables.period_table(study, found.periods, scene(study, "sv"))
     assert [row[0] for row in table.rows] == ["0–3 månader", "3–6 månader"]
     assert table.rows[1][1:] == ("kan inte skattas", "")
 
 
 def test_a_first_period_without_a_ratio_says_so(study: Study) -> None:
-    (sentence,) = journey._lock_in(replace(study.journey, periods={(0.0, 91.0): None}), scene(study, "sv"))
+    (sentence,) = journey._lock_in(study, replace(study.journey, periods={(0.0, 91.0): None}), scene(study, "sv"))
     assert sentence.endswith("går inte att räkna ut.")
 
 
@@ -189,6 +191,25 @@ def test_a_horizon_nobody_reaches_is_a_labelled_row(study: Study, language: Lang
     )
     assert table.rows[-1][3] == {"sv": "följs inte så länge", "en": "not followed that long"}[language]
     assert [row[0].split()[0] for row in table.rows] == ["6", "12", "18", "24", "36"]
+
+
+@pytest.mark.parametrize("events", [(9, 100), (100, 9), (791, 100)], ids=["few with", "few controls with", "few without"])
+def test_means_and_ratios_are_hidden_where_few_have_or_lack_success(study: Study, events: tuple[int, int], language: Language) -> None:
+    arms = {arm: replace(study.effects.arms[arm], n=800, events=had) for arm, had in zip(("treated", "control"), events, strict=True)}
+    found, look = replace(study, effects=replace(study.effects, arms=arms)), scene(study, language, 10)
+    assert {cell for row in journey_tables.period_table(found, study.journey.periods, look).rows for cell in row[1:]} == {HIDDEN}
+    assert journey_tables.later_table(found, study.journey.per_protocol, look).rows[-1][1:] == (HIDDEN, HIDDEN)
+    of_never = replace(study.journey.per_protocol, arms=arms)
+    assert journey_tables.later_table(study, of_never, look).rows[-1][1:] == (HIDDEN, HIDDEN)
+    (sentence,) = journey._lock_in(found, study.journey, look)
+    assert sentence.endswith({"sv": "visas inte, eftersom antalen är för små.", "en": "is not shown, because the counts are too small."}[language])
+
+
+def test_a_mean_that_is_not_followed_that_long_is_a_labelled_row(study: Study, language: Language) -> None:
+    found = replace(study, effects=replace(study.effects, rmst_difference=None))
+    look = scene(study, language)
+    last = journey_tables.later_table(found, replace(study.journey.per_protocol, rmst_difference=None), look).rows[-1]
+    assert last[1:] == (look.voice("not_observed"),) * 2
 
 
 # --- where they are
@@ -263,6 +284,30 @@ def test_a_definition_that_could_not_be_had_is_a_labelled_gap(study: Study, lang
     assert "manadslon" not in gap.reason  # the table by its title
 
 
+def test_who_rests_on_fewer_people_than_the_answer_says_so(study: Study, language: Language) -> None:
+    look, answer = scene(study, language, 10), study.effects.risk_difference[548]
+    arms = study.effects.arms
+    same = Contrast(arms["treated"].risk[548], arms["control"].risk[548], answer)
+    fewer = replace(same, treated=replace(same.treated, n=57))
+    assert journey_tables.rests_on(same, study, look) is None
+    assert journey_tables.rests_on(fewer, study, look) == {"n": "57", "m": look.voice.count(same.control.n)}
+    assert journey_tables.rests_on(replace(same, treated=replace(same.treated, n=5)), study, look)["n"] == look.voice("a_few")
+    (row,) = journey_tables.counted_table("", [Line("D", fewer)], "", look).rows
+    assert row[-2:] == ("57", look.voice.count(same.control.n))
+
+
+@pytest.mark.hand
+@pytest.mark.parametrize(
+    ("definition", "said"),
+    [("strict", "osubventionerat arbete"), ("project", "arbete eller reguljära studier"), ("studies", "reguljära studier")],
+)
+def test_what_lasts_is_called_by_the_definition_of_the_plan(study: Study, definition: str, said: str) -> None:
+    plan = study.design.plan
+    look = replace(scene(study, "sv"), plan=plan.model_copy(update={"outcome": plan.outcome.model_copy(update={"definition": definition})}))
+    first = journey_tables.durability_lines(study.journey.durability, look)[0]
+    assert first.label == f"Fortfarande i {said} efter 90 dagar"
+
+
 # --- the page
 
 
@@ -308,7 +353,7 @@ def test_the_answer_counts_people_and_tells_of_subsidies_and_of_never_starting(p
     risk = study.effects.arms["treated"].risk[548]
     assert f"Av de {look.voice.count(risk.n)} personer som började i Malmökraften" in text
     assert journey.subsidised_sentence(study, look)[0] in text
-    assert "Räknat mot att aldrig börja är skillnaden" in text
+    assert ("Jämfört med att aldrig börja är skillnaden" in text) != study.journey.censoring.few
     assert re.search(r"\d dagar för deltagarna", text)
 
 
@@ -329,11 +374,14 @@ def test_the_groups_of_a_breakdown_stand_in_the_order_of_the_plan(page: HtmlElem
 
 def test_risk_sets_are_not_said_to_have_a_start_day_from_a_table(page: HtmlElement) -> None:
     text = words(page.get_element_by_id("limitations"))
+    assert "De som började hade erbjudits en plats och var fortfarande arbetslösa när den började." in text
     assert "(odödlig tid). Det utesluter inte att de som började skilde sig" in text
     assert "en startdag som tabellen ger" not in text
     method = words(page.get_element_by_id("method"))
     assert "För varje månad från 2018-03 till 2022-06" in method
     assert "gränser vid 6, 12 och 24 månader" in method
+    assert "inom en månad står en person för en deltagare; samma person kan stå i flera månader" in method
+    assert "Sannolikhet bland de lottade" in words(page.get_element_by_id("overlap"))
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -358,8 +406,9 @@ def every_table(study: Study, look: Scene) -> Iterator[Table]:
     found = study.journey
     yield journey_tables.share_table("p", list(journey_tables.part_lines(study, look).values()), "h", look)
     yield journey_tables.share_table("l", journey_tables.durability_lines(found.durability, look), "h", look)
+    yield journey_tables.counted_table("d", journey_tables.definition_lines(study, "project", found.definitions, look), "h", look)
     yield journey_tables.later_table(study, found.per_protocol, look)
-    yield journey_tables.period_table(found.periods, look)
+    yield journey_tables.period_table(study, found.periods, look)
     yield journey_tables.totals_table(found.totals, look)
 
 
@@ -368,6 +417,80 @@ def test_every_row_is_as_long_as_its_head_whatever_is_hidden(study: Study, langu
     for table in every_table(study, scene(study, language, threshold)):
         assert {len(row) for row in table.rows} == {len(table.head)}
         assert len(table.marked()) == len(table.rows)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_definition_and_pay_that_rest_on_fewer_are_told_in_a_sentence(study: Study) -> None:
+    def cut(contrast: Contrast) -> Contrast:
+        return replace(contrast, treated=replace(contrast.treated, n=57))
+
+    effects = study.journey.definitions["independent"]
+    assert not isinstance(effects, str)
+    risk = effects.arms["treated"].risk
+    arms = effects.arms | {"treated": replace(effects.arms["treated"], risk=risk | {548: replace(risk[548], n=57)})}
+    totals = study.journey.totals
+    pay = {"earnings_sek": cut(totals.contrasts["earnings_sek"])}
+    found = replace(
+        study.journey,
+        definitions=study.journey.definitions | {"independent": replace(effects, arms=arms)},
+        totals=replace(totals, contrasts=totals.contrasts | pay),
+    )
+    page = render_report(replace(study, journey=found), language="sv")
+    assert "Definition D gäller bara dem som kan följas så: 57 av deltagarna och" in section(page, "definitions")
+    assert "Lönen gäller bara dem vars lön kan följas i 24 månader: 57 av deltagarna och" in section(page, "lasting")
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_characteristics_left_out_are_told_once_for_each_reason(study: Study) -> None:
+    known = {name: covariate.table for name, covariate in covariates.COVARIATES.items()}
+    names = [name for name, table in known.items() if table == known["age"]][:2] + [name for name, table in known.items() if table != known["age"]][
+        :1
+    ]
+    rows = [(name, known[name], "not_delivered") for name in names] + [("days_jug", known["days_jug"], "same_for_all")]
+    absent = pd.DataFrame(rows, columns=["covariate", "table", "reason"])
+    page = section(render_report(replace(study.design, absent=absent), language="sv"), "limitations")
+    first, second, third = (covariates.COVARIATES[name].titles[0] for name in names)
+    assert f"inte kunnat göras lika: Personer: {first} och {second}; " in page
+    assert f": {third}." in page
+    assert f"har därför inte använts: Programbeslut: {covariates.COVARIATES['days_jug'].titles[0]}." in page
+    none = section(render_report(replace(study.design, absent=absent[:0]), language="sv"), "limitations")
+    assert "saknas i leveransen" not in none
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("starts", [0, 10**6], ids=["few", "many"])
+def test_where_few_start_later_never_starting_is_warned_of_and_its_model_not_shown(study: Study, starts: int) -> None:
+    coefficients = study.design.scores.coefficients.assign(term="age")[:1]
+    censoring = replace(
+        study.journey.censoring,
+        by_month=study.journey.censoring.by_month.assign(started=starts),
+        coefficients=coefficients,
+        dropped=pd.DataFrame({"term": ["x", "y"], "reason": ["constant", "constant"]}),
+    )
+    assert censoring.few == (starts == 0)
+    page = render_report(replace(study, journey=replace(study.journey, censoring=censoring)), language="sv")
+    warning = "för få började senare för att modellen ska bära"
+    assert (warning in section(page, "later")) == (warning in section(page, "method")) == censoring.few
+    assert ("Jämfört med att aldrig börja" in section(page, "answer")) != censoring.few
+    assert ("Modellen för att själv börja" in section(page, "method")) != censoring.few
+    assert ("Termer som modellen fick vara utan: 2 som inte varierar." in section(page, "method")) != censoring.few
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_model_of_few_later_starters_is_hidden(study: Study) -> None:
+    censoring = replace(study.journey.censoring, started=5)
+    page = render_report(under(replace(study, journey=replace(study.journey, censoring=censoring)), 10), language="sv")
+    assert "Modellen för att själv börja" not in section(page, "method")
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_who_is_counted_from_the_offer_is_said_with_the_answer_and_the_method(study: Study, language: Language) -> None:
+    plan = study.design.plan
+    offered = plan.model_copy(update={"cohort": plan.cohort.model_copy(update={"time_zero": "offer"})})
+    said = Voice(language, plan.unit)("from_the_offer")
+    from_offer = render_report(replace(study, design=replace(study.design, plan=offered)), language=language)
+    assert [said in section(from_offer, name) for name in ("answer", "method")] == [True, True]
+    assert said not in render_report(study, language=language)
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -102,6 +102,15 @@ def test_the_months_tell_who_was_at_risk_and_who_started(by_hand):
 
 
 @pytest.mark.hand
+def test_fewer_than_five_starts_a_coefficient_are_few(by_hand):
+    model = by_hand[1]
+    assert len(model.coefficients) == 2  # April against February, and time: 10 starts are just enough
+    assert not model.few
+    assert replace(model, by_month=model.by_month.assign(started=[0, 5, 0, 4, 0])).few
+    assert not replace(model, by_month=model.by_month.assign(started=0), coefficients=model.coefficients[:0]).few
+
+
+@pytest.mark.hand
 def test_large_weights_are_cut_and_counted(twenty_pairs):
     follow_up, model = censor_later_starts(*study_of(twenty_pairs), CensoringSpec(largest_weight=1.5))
     assert follow_up.weights.factor.max() == model.largest_weight == 1.5
@@ -240,7 +249,7 @@ def test_people_outside_the_comparison_weigh_one_and_are_not_in_the_model(small_
 @pytest.mark.property
 def test_a_control_in_two_trials_starts_once_and_counts_once(small_world, monkeypatch):
     """Everybody of one trial is put into a second trial as well: twice the rows, the same people, the same errors."""
-    monkeypatch.setattr(person_months, "_FEWEST_STARTS", 1)  # twice the starts would join fewer calendar months
+    monkeypatch.setattr(person_months, "FEWEST_STARTS", 1)  # twice the starts would join fewer calendar months
     stack = pd.concat([small_world.assign(trial=trial) for trial in ("first", "second")], ignore_index=True)
     columns = {"treated": "side", "covariates": ["age", "ready"], "person": "person", "trial": "trial", "index_date": "index"}
     cohort = cohort_from_trials(stack, **columns)

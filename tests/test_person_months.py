@@ -129,7 +129,7 @@ def drawn(seed, n=1500):
 @pytest.mark.filterwarnings("ignore:cov_type not fully supported")  # statsmodels' remark on weights and clusters together
 @pytest.mark.parametrize("seed", [1, 2])
 def test_coefficients_and_their_clustered_errors_are_those_of_statsmodels(seed, monkeypatch):
-    monkeypatch.setattr(person_months, "_FEWEST_STARTS", 1)  # every calendar month for itself
+    monkeypatch.setattr(person_months, "FEWEST_STARTS", 1)  # every calendar month for itself
     months, table, person = drawn(seed)
     person = pd.factorize(person)[0]
     modelled = months.modelled()

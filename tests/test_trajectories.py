@@ -111,7 +111,7 @@ def test_each_definition_asks_whether_its_own_success_lasts():
     onward 1        3         2019-05-01 -          33
     waits  1        2         2019-08-01 -          14   # another category is no return to unemployment
     """
-    pay = "\n".join(f"{who} 2019-{month:02}-01 a 12000" for month in range(1, 8) for who in ("onward", "waits"))
+    pay = "\n".join(f"{who} 2019-{month:02}-01 a 12000" for month in range(3, 8) for who in ("onward", "waits"))
     tables = {"sokandekategori": jobs, "manadslon": f"lopnr manad arbetsgivare_lopnr kontant_ersattning \n {pay}", "studier": exits.STUDIES}
     lasting = {}
     for definition in ("strict", "project", "independent"):

@@ -142,6 +142,12 @@ def test_a_number_that_no_longer_varies_among_the_controls_does_not_pass_unseen(
 
 
 @pytest.mark.hand
+def test_a_number_that_no_longer_varies_among_the_treated_is_as_far_from_balance_as_can_be() -> None:
+    found = check(judge_design(COHORT, scores(), pairs(10), balance(ratio=[0.0]), LOOSE), "worst_variance_ratio")
+    assert (found.value, found.passed) == (math.inf, False)
+
+
+@pytest.mark.hand
 def test_the_table_has_a_row_for_each_check() -> None:
     frame = judge_design(COHORT, scores(), pairs(10), balance(smd=[0.3]), LOOSE).to_frame()
     assert frame.iloc[0].to_dict() == {"check": "worst_smd", "value": 0.3, "limit": 0.1, "passed": False}

@@ -68,6 +68,10 @@ BUILT = {
     "f'step_{step}'": {f"step_{step}" for step in STEPS},
     "f'total_{name}'": {"total_sick_days", "total_assistance_months", "total_earnings_sek"},
     "f'definition_{name}'": {f"definition_{name}" for name in get_args(Definition)},
+    "f'lasting_{own_definition(scene)}'": {f"lasting_{name}" for name in get_args(Definition)},
+    "f'went_{lines.own_definition(scene)}'": {f"went_{name}" for name in get_args(Definition)},
+    "f'absent_{reason}'": {"absent_not_delivered", "absent_same_for_all"},
+    "f'dropped_{reason}'": {"dropped_constant", "dropped_collinear", "dropped_separates", "dropped_no_starts"},
     "f'{name}_{value}'": {f"{name}_{level}" for name in DEFINITIONS for level in (YES, NO, UNKNOWN)},
     "step": {"in_table", "left_out", "compared"},
     "when": {"before", "after"},
@@ -228,6 +232,11 @@ def test_a_number_can_be_read_back(value: float, decimals: int, language: Langua
 def estimate(value: float, error: float) -> Estimate:
     one = np.array([0])
     return Estimate("difference", value, np.array([error]), Clusters(one, one, np.ones(1)), "probability", n=100)
+
+
+@pytest.mark.hand
+def test_an_interval_without_width_is_a_dash() -> None:
+    assert (SV.range(0, 0), SV.range(1.5, 1.5, signed=True), EN.range(-1, 1)) == ("–", "–", f"{MINUS}1.0 to 1.0")
 
 
 @pytest.mark.hand

@@ -20,7 +20,8 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from evaluation.analysis.outcomes import CENSORED, FollowUp, TimeUnit
-from evaluation.design.cohort import Bools, Cohort, Floats, Rows
+from evaluation.design.cohort import Cohort, Floats, Rows
+from evaluation.design.risk_sets import EVENT, TimeZero
 from evaluation.errors import InputError, Problem
 from evaluation.registers.cleaning import CleanRegisters
 from evaluation.registers.contract import Contract
@@ -78,7 +79,7 @@ class OutcomeSpec(BaseModel):
         return tuple(state for state, klass in states_shown(contract).items() if klass not in no_exit and state not in success)
 
 
-def observe_outcomes(states: States, cohort: Cohort, spec: OutcomeSpec | None = None) -> FollowUp:
+def observe_outcomes(states: States, cohort: Cohort, spec: OutcomeSpec | None = None, *, time_zero: TimeZero = "start") -> FollowUp:
     """Give the first exit from unemployment of every row of the cohort, or the day up to which none was seen.
 
     Parameters
@@ -87,6 +88,8 @@ def observe_outcomes(states: States, cohort: Cohort, spec: OutcomeSpec | None = 
     cohort : Cohort, n rows
         With index dates, one per person or one per person and trial.
     spec : OutcomeSpec, optional
+    time_zero : "start" or "offer"
+        What the treated's index dates are the days of, and so what ends a control's time as one: their own start, or their own offer.
 
     Returns
     -------
@@ -107,22 +110,26 @@ def observe_outcomes(states: States, cohort: Cohort, spec: OutcomeSpec | None = 
     - Full sickness benefit counts from its first day, if it lasts more than `sick_days`. A case that has not done so when the registers end is none.
     - Independent: from the first day of the first `earnings_months` calendar months running with enough pay (of all employers) that begin after the
       index date, or of the first regular studies; only pension, emigration and death compete. Follow-up ends where a run can last be seen to begin.
+      Who has enough pay in the calendar month before that of the index date is at work already. Where pay begins with the month of the index date,
+      nobody is known to be.
     - Of exits on one day the state of lower rank in codes/tillstand.csv counts.
     - Nobody has 0 days. Who leaves on the index date itself was unemployed on its eve and has left after half a day. Whose follow-up ends on the
       index date is censored after half a day.
     - `reach` runs from the last day of the trial's month, or from the index date in a cohort without trials, to the end of follow-up. Whose outcome
-      cannot be seen at all has reach 0 and is censored after half a day: who had left already (in such a state on the eve and on the index date), and
-      in the independent definition whose index date lies before the first month of pay delivered.
-    - `later_start` counts to the first start in the project after the index date, for controls.
+      cannot be seen at all has reach 0 and is censored after half a day: who had left already (in such a state on the eve and on the index date; in
+      the independent definition, at work already), and in the independent definition whose index date lies before the first month of pay delivered.
+    - `later_start` counts to the first start in the project after the index date, for controls; to the first offer where the offer is time zero, and
+      whoever starts without one on record is offered then.
     """
     spec, clean = spec or OutcomeSpec(), states.clean
-    _require_tables(clean, spec)
+    require_tables(clean, spec)
     with seated(states, cohort) as people:
         found = states.connection.execute(_first_exits(states, people, spec)).fetchnumpy()
-        later = np.asarray(states.connection.execute(_later_starts(clean, people)).fetchnumpy()["days"], dtype=np.float64)
+        by_pay = np.asarray(states.connection.execute(_unseen_by_pay(clean, people, spec)).fetchnumpy()["unseen"], dtype=bool)
+        later = np.asarray(states.connection.execute(_later_starts(clean, people, time_zero)).fetchnumpy()["days"], dtype=np.float64)
     place, seen_days, gone = (np.asarray(found[name]) for name in ("place", "days", "gone"))
     index_date, end = dates_of(cohort), _last_day(clean, spec)
-    unseen = gone | _before_pay(clean, index_date, spec)
+    unseen = gone | by_pay
     days = np.where(place >= 0, seen_days, (end - index_date).dt.days)
     reach = potential_days(clean, cohort) - (pd.Timestamp(clean.registers.complete_until) - end).days
     names = [CENSORED, *spec.success(clean.registers.contract), *spec.competing(clean.registers.contract)]
@@ -224,7 +231,14 @@ def seated(states: States, cohort: Cohort, rows: Rows | None = None) -> Iterator
         connection.execute(f"drop table {table}")
 
 
-def _require_tables(clean: CleanRegisters, spec: OutcomeSpec) -> None:
+def require_tables(clean: CleanRegisters, spec: OutcomeSpec) -> None:
+    """Refuse a definition of success whose tables were not delivered.
+
+    Raises
+    ------
+    InputError
+        That names each of them.
+    """
     rule = f"is needed for the outcome definition {spec.definition}, and was not delivered"
     absent = [name for name in NEEDS.get(spec.definition, ()) if name not in clean.registers.names]
     if absent:
@@ -244,11 +258,16 @@ def first_pay_month(clean: CleanRegisters) -> pd.Timestamp:
     return pd.Timestamp.max if first is None else pd.Timestamp(str(first))
 
 
-def _before_pay(clean: CleanRegisters, index_date: pd.Series, spec: OutcomeSpec) -> Bools:
-    """Say for whom pay is not known from the index date on; nobody where the definition asks for none."""
+def _unseen_by_pay(clean: CleanRegisters, people: str, spec: OutcomeSpec) -> str:
+    """Query for each row, in order: whether it has pay already, or pay is not known from its index date on; nobody where the definition asks none."""
     if spec.definition != "independent":
-        return np.zeros(len(index_date), dtype=bool)
-    return np.asarray(index_date < first_pay_month(clean), dtype=bool)
+        return f"select false as unseen from {people}"
+    return f"""
+        select coalesce(sum(kontant_ersattning) >= {spec.earnings_sek_month}, false)
+            or any_value(index_date) < date '{first_pay_month(clean):%Y-%m-%d}' as unseen
+        from {people} as people left join {clean.source}.manadslon as pay
+            on people.lopnr = pay.lopnr and manad = date_trunc('month', index_date) - to_months(1)
+        group by row order by row"""
 
 
 def _first_exits(states: States, people: str, spec: OutcomeSpec) -> str:
@@ -304,11 +323,11 @@ def _independent(clean: CleanRegisters, people: str, spec: OutcomeSpec) -> str:
         union all select * from ({endings(clean)}) where start < stop"""
 
 
-def _later_starts(clean: CleanRegisters, people: str) -> str:
+def _later_starts(clean: CleanRegisters, people: str, time_zero: TimeZero) -> str:
     return f"""
-        select coalesce(min(start_datum) - any_value(index_date), -1) as days
-        from {people} as people left join {clean.source}.projekt_deltagande as part
-            on people.lopnr = part.lopnr and start_datum > index_date and start_datum < date '{clean.until}'
+        select coalesce(min(event) - any_value(index_date), -1) as days
+        from {people} as people left join (select lopnr, {EVENT[time_zero]} as event from {clean.source}.projekt_deltagande) as part
+            on people.lopnr = part.lopnr and event > index_date and event < date '{clean.until}'
         group by row order by row"""
 
 

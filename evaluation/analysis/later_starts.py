@@ -22,7 +22,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from evaluation.analysis.outcomes import FollowUp, TimeWeights
-from evaluation.analysis.person_months import Days, PersonMonths, estimate_start_hazards
+from evaluation.analysis.person_months import FEWEST_STARTS, Days, PersonMonths, estimate_start_hazards
 from evaluation.design.cohort import Cohort, Floats, Rows
 from evaluation.design.matching import Comparison
 from evaluation.errors import InputError, Problem
@@ -74,6 +74,11 @@ class CensoringModel:
     effective_control: float
     cut: int
     spec: CensoringSpec
+
+    @property
+    def few(self) -> bool:
+        """Whether fewer control rows start than the model's coefficients need to be relied on; False where nobody starts."""
+        return bool(self.by_month["started"].sum() < FEWEST_STARTS * len(self.coefficients))
 
     def to_frame(self) -> pd.DataFrame:
         """Give one row per month since the index date: month, at_risk, started, mean_weight, largest_weight."""

@@ -24,9 +24,7 @@ from scipy.special import expit
 from evaluation.design.cohort import Bools, Floats, Rows
 from evaluation.design.propensity import coefficient_table, covariate_columns, maximise_likelihood, no_coefficients
 
-_FEWEST_STARTS = (
-    5  # per calendar month, or it is joined with the next: fewer events than 5 a coefficient make it unreliable (Vittinghoff & McCulloch)
-)
+FEWEST_STARTS = 5  # a coefficient: fewer make it unreliable (Vittinghoff & McCulloch); a calendar month with fewer is joined with the next
 _COLLINEAR = 1e-9  # share of a column's spread, beyond the columns before it, that is rounding
 _STILL_MOVING = 0.5  # share of the longest part of the last step that makes a column part of what has no maximum
 
@@ -261,7 +259,7 @@ def _calendar(month: Numbers, starts: Bools) -> tuple[Rows, list[str]]:
     for one, number in zip(months.tolist(), count.tolist(), strict=True):
         blocks[-1].append(one)
         held += number
-        if held >= _FEWEST_STARTS:
+        if held >= FEWEST_STARTS:
             blocks.append([])
             held = 0
     if len(blocks) > 1:

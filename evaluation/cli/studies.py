@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 import warnings
@@ -209,7 +210,7 @@ def _print_verdict(design: Design) -> None:
     for check in design.verdict.checks:
         table.add_row(
             check.name,
-            f"{check.value:.3f}",
+            f"{check.value:.3f}" if math.isfinite(check.value) else "∞",
             f"{'>=' if check.at_least else '<='} {check.limit:g}",
             "[green]passed[/]" if check.passed else "[red]failed[/]",
         )

@@ -16,6 +16,7 @@ from __future__ import annotations
 import calendar
 import datetime as dt
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import count, pairwise
 from typing import Annotated, Literal
 
@@ -23,8 +24,8 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
-from evaluation.design.cohort import Cohort, cohort_from_table, cohort_from_trials
-from evaluation.design.covariates import COVARIATES, covariate_field, find_covariates, observe_covariates
+from evaluation.design.cohort import Bools, Cohort, cohort_from_table, cohort_from_trials
+from evaluation.design.covariates import COVARIATES, Covariate, covariate_field, find_covariates, observe_covariates
 from evaluation.errors import DesignError, InputError, Problem
 from evaluation.registers.checks import literal
 from evaluation.registers.cleaning import PROGRAMME, CleanRegisters
@@ -39,7 +40,7 @@ OTHER_TIME = "annan_tid"  # trials that no level of a period covers
 AT_RISK = "arbetslos"  # the class of states from which one can leave unemployment
 LONG_TERM_SICK = "sjukskriven"  # the class of target groups that the sick-leave team works with
 _NEEDED = {"projekt_deltagande": "who started, and when", "program_beslut": "who was in JUG"}
-_EVENT = {"start": "start_datum", "offer": "least(erbjuden_datum, start_datum)"}  # who has started has been offered
+EVENT = {"start": "start_datum", "offer": "least(erbjuden_datum, start_datum)"}  # what is time zero; who has started has been offered
 _STEPS = (  # of attrition, in this order
     *("registered", "in_jug", "offered", "started", "without_sick_team", "of_target_group", "first_start_in_period"),
     *("in_jug_at_start", "of_age", "resident", "not_yet_started", "drawn"),
@@ -49,16 +50,40 @@ _CONTROL_STEPS = ("in_jug_at_start", "of_age", "resident", "not_yet_started")
 _PERIODS = {"pandemi": ("Pandemin", "The pandemic")}
 _PERIOD_LEVELS = {"fore": ("före", "before"), "under": ("under", "during"), "efter": ("efter", "after"), OTHER_TIME: ("annan tid", "other time")}
 
+_REMEDIES = {  # what to do where a step leaves nobody
+    **dict.fromkeys(("offered", "started"), "ask for later trials (cohort.first_month, cohort.last_month), or have projekt_deltagande completed"),
+    **dict.fromkeys(("without_sick_team", "of_target_group"), "add the target groups these people have (cohort.target_groups)"),
+    "first_start_in_period": "ask for trials of the months they start in (cohort.first_month, cohort.last_month)",
+    **dict.fromkeys(("registered", "in_jug", "in_jug_at_start"), "have inskrivning and program_beslut delivered for these people and months"),
+    "of_age": "widen the ages (cohort.youngest, cohort.oldest)",
+    "resident": "correct the municipality (cohort.municipality), or leave it open",
+    "not_yet_started": "have people delivered who never start, or ask for earlier trials (cohort.first_month, cohort.last_month)",
+    "drawn": "take fewer bands of time in JUG (cohort.duration_bands_days)",
+    "eligible": "have sokandekategori delivered for these people: nobody was unemployed on the eve",
+}
+
+TimeZero = Literal["start", "offer"]
+
 _number = count(1)
 
 
 def _first_of_month(value: object) -> object:
     if isinstance(value, str):
-        value = dt.date.fromisoformat(f"{value}-01" if len(value) == len("2018-03") else value)
-    return value.replace(day=1) if isinstance(value, dt.date) else value
+        with suppress(ValueError):
+            value = dt.date.fromisoformat(f"{value}-01" if len(value) == len("2018-03") else value)
+    if not isinstance(value, dt.date):
+        raise ValueError('must be a month; write it "2018-03"')
+    return value.replace(day=1)
+
+
+def _first_and_last(value: object) -> object:
+    if not isinstance(value, list | tuple) or len(value) != len(("first", "last")):
+        raise ValueError("must be two months, first and last")
+    return value
 
 
 Month = Annotated[dt.date, BeforeValidator(_first_of_month)]
+Span = Annotated[tuple[Month, Month], BeforeValidator(_first_and_last)]
 
 
 class CohortSpec(BaseModel):
@@ -69,15 +94,15 @@ class CohortSpec(BaseModel):
     first_month: Month = Field(description='the months of the trials, written "2018-03"')
     last_month: Month
     project_began: dt.date | None = Field(default=None, description="nobody can have started before; None: not checked")
-    time_zero: Literal["start", "offer"] = Field(default="start", description="offer: by intention to treat; who was not offered is a control")
+    time_zero: TimeZero = Field(default="start", description="offer: by intention to treat; who was not offered is a control")
     duration_bands_days: tuple[PositiveInt, ...] = Field(default=(182, 365, 730, 1461), description="where the bands of days in JUG are cut")
     youngest: int = Field(default=20, ge=0)
-    oldest: int = Field(default=64, description="follow-up should end before the pension age")
+    oldest: int = Field(default=64, description="age in the year of the index date; reaching the pension age later is an exit that competes")
     municipality: str | None = Field(default="1280", description="None: people of every municipality")
     target_groups: tuple[str, ...] = Field(default=("jug",), description="classes of codes/malgrupp.csv that have a counterpart in JUG")
     candidates: PositiveInt | None = Field(default=20, description="control rows drawn per participant of a trial and band; None: all")
     covariates: tuple[str, ...] | None = Field(default=None, description="names; None: all the usual ones whose table was delivered")
-    periods: dict[Annotated[str, Field(pattern="^[a-z_]+$")], dict[str, tuple[Month, Month]]] = Field(
+    periods: dict[Annotated[str, Field(pattern="^[a-z_]+$")], dict[str, Span]] = Field(
         default={}, description="columns to break results down by: for each level its first and last month"
     )
     look_back: LookBackSpec = LookBackSpec()
@@ -144,8 +169,8 @@ def select_cohort(clean: CleanRegisters, spec: CohortSpec) -> Cohort:
     InputError
         With every problem at once: a table or a month that was not delivered, a start before the project began, an unknown covariate or group.
     DesignError
-        If nobody starts who could be compared, or no trial has anybody to compare with. A single month without controls is no error: its participants
-        are in the cohort, and remain unmatched.
+        If a step leaves nobody on a side, no trial has both sides, or every covariate is the same for all of a side. A single month without controls
+        is no error: its participants are in the cohort, and remain unmatched.
 
     Notes
     -----
@@ -155,7 +180,8 @@ def select_cohort(clean: CleanRegisters, spec: CohortSpec) -> Cohort:
     - Both: in JUG, of age (by calendar year) and resident on the index date, and unemployed or in a programme on its eve as was then known.
     - Of the controls of a trial and band, `candidates` times its participants are drawn, by the same hash, before their state on the eve is looked
       at. Those who then were not at risk leave a little less than that.
-    - A person has one municipality in the registers, the same on every day: a move inside Sweden is seen through the states only.
+    - A person has one municipality in the registers, the same on every day: a move inside Sweden is seen through the states only. It should be that
+      before the first index date: one taken at delivery removes the people of either side who have moved away since.
 
     Steps of attrition: registered, in_jug (people, before the period ended), offered, started, without_sick_team (the long-term sick leave, unless
     they are a target group), of_target_group (the others without a counterpart in JUG leave), first_start_in_period, in_jug_at_start, of_age,
@@ -182,11 +208,11 @@ def select_cohort(clean: CleanRegisters, spec: CohortSpec) -> Cohort:
     codes = clean.registers.contract.codes["tillstand"].entries
     seen = seen[seen["state"].isin(codes.loc[codes["klass"] == AT_RISK, "kod"])].reset_index(drop=True)
     treated = seen["treated"].to_numpy(dtype=bool)
-    if seen.groupby(TRIAL)["treated"].nunique().max() != 2:
-        raise DesignError(f"risk sets: {treated.sum()} people start who could be compared, and no month has anybody to compare them with")
     steps.append(("eligible", seen.loc[treated, PERSON].nunique(), seen.loc[~treated, PERSON].nunique()))
+    if seen.groupby(TRIAL)["treated"].nunique().max() != 2:
+        raise DesignError(f"risk sets: {_nobody_left(steps)}")
     attrition = pd.DataFrame(steps, columns=["step", "treated", "control"]).astype({"treated": "Int64", "control": "Int64"})
-    observed, strata = observe_covariates(seen, treated, covariates), _strata(seen, spec)
+    observed, strata = _observe(seen, treated, covariates), _strata(seen, spec)
     return cohort_from_trials(
         _beside(seen, observed, strata),
         treated="treated",
@@ -229,7 +255,7 @@ def cohort_at_dates(clean: CleanRegisters, people: pd.DataFrame, spec: CohortSpe
     inside, cuts = seen["days_jug"].gt(0), [0, *spec.duration_bands_days]
     seen["band"] = np.where(inside, np.searchsorted(cuts, seen["days_jug"], side="right") - 1, len(cuts))
     treated = seen["treated"].eq(1).to_numpy(dtype=bool)
-    observed, strata = observe_covariates(seen, treated, covariates), _strata(seen, spec)
+    observed, strata = _observe(seen, treated, covariates), _strata(seen, spec)
     return cohort_from_table(
         _beside(seen, observed, strata),
         treated="treated",
@@ -293,7 +319,7 @@ def _find_participants(clean: CleanRegisters, spec: CohortSpec, schema: str) -> 
     connection.execute(f"""
         create table {schema}.begun as
         select lopnr, event, klass, coalesce(klass in ({groups}), false) as comparable
-        from (select *, {_EVENT[spec.time_zero]} as event from {clean.source}.projekt_deltagande)
+        from (select *, {EVENT[spec.time_zero]} as event from {clean.source}.projekt_deltagande)
         left join codes.malgrupp on malgrupp = kod and event between giltig_fran and giltig_till
         where event <= date '{spec.last_day}' qualify row_number() over (partition by lopnr order by event, fas) = 1""")
     connection.execute(f"""
@@ -368,13 +394,33 @@ def _count_people(clean: CleanRegisters, spec: CohortSpec, schema: str) -> list[
         return dict(zip(steps, map(int, row), strict=True))
 
     treated, control = passing("participants", _TREATED_STEPS), passing("pool", _CONTROL_STEPS)
-    treated["offered"] = people(f"{clean.source}.projekt_deltagande where {_EVENT['offer']} <= {day}")
+    treated["offered"] = people(f"{clean.source}.projekt_deltagande where {EVENT['offer']} <= {day}")
     if spec.time_zero == "start":
-        treated["started"] = people(f"{clean.source}.projekt_deltagande where {_EVENT['start']} <= {day}")
+        treated["started"] = people(f"{clean.source}.projekt_deltagande where {EVENT['start']} <= {day}")
     control["registered"] = people(f"{clean.schema}.inskrivning where start <= {day}")
     control["in_jug"] = people(f"{schema}.jug")
     control["drawn"] = people(f"{schema}.drawn where not treated")
     return [(step, treated.get(step), control.get(step)) for step in _STEPS if step in treated or step in control]
+
+
+def _nobody_left(steps: list[tuple[str, int | None, int | None]]) -> str:
+    """Say which step left nobody on a side, how many there were before it, and what to do."""
+    for side, column in (("participant", 1), ("control", 2)):
+        passed = [(str(step[0]), step[column]) for step in steps if step[column] is not None]
+        for (before, number), (step, left) in pairwise([("", None), *passed]):
+            if left == 0:
+                among = f", of {number} at {before}," if before else ""
+                return f"no {side}{among} passes the step {step}; {_REMEDIES[step]}"
+    return "there are participants and controls, but no month has both; ask for more months (cohort.first_month, cohort.last_month)"
+
+
+def _observe(seen: pd.DataFrame, treated: Bools, covariates: list[Covariate]) -> pd.DataFrame:
+    """Give the covariates that can tell the sides apart, of which there must be one."""
+    observed = observe_covariates(seen, treated, covariates)
+    if covariates and not len(observed.columns):
+        names = ", ".join(covariate.name for covariate in covariates)
+        raise DesignError(f"covariates: all covariates asked for are the same for everybody on a side: {names}; ask for others (cohort.covariates)")
+    return observed
 
 
 def _see(clean: CleanRegisters, rows: pd.DataFrame, spec: CohortSpec) -> pd.DataFrame:

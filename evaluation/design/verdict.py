@@ -109,7 +109,8 @@ def judge_design(cohort: Cohort, scores: PropensityScores, comparison: Compariso
     """
     limits = limits or DesignLimits()
     ratios = balance.table["variance_ratio"].dropna().to_numpy(dtype=np.float64)
-    worst_ratio = float(np.maximum(ratios, 1 / np.maximum(ratios, np.finfo(float).tiny)).max()) if len(ratios) else math.nan
+    with np.errstate(divide="ignore", over="ignore"):  # what is constant on the treated side alone has ratio 0: as far from 1 as can be
+        worst_ratio = float(np.maximum(ratios, 1 / ratios).max()) if len(ratios) else math.nan
     at_most: dict[CheckName, float] = {
         "worst_smd": balance.worst,
         "worst_subgroup_smd": balance.worst_in_subgroups(limits.smallest_arm),

@@ -18,7 +18,8 @@ def answer_section(study: Study, scene: Scene) -> Section:
         failed = "; ".join(check_sentence(check, voice) for check in study.design.verdict.failed)
         blocks: tuple[Block, ...] = (Paragraph(voice("unsupported_lead"), "lead"), Paragraph(voice("verdict_failed", checks=failed)))
         return Section("answer", voice("answer"), blocks, "answer unsupported")
-    return Section("answer", voice("answer"), (*answer_blocks(study, scene), *_main_limitation(scene)), "answer")
+    offered = [Paragraph(voice("from_the_offer"))] if scene.from_offer else []
+    return Section("answer", voice("answer"), (*answer_blocks(study, scene), *offered, *_main_limitation(scene)), "answer")
 
 
 def answer_blocks(study: Study, scene: Scene) -> list[Block]:
@@ -37,7 +38,7 @@ def answer_blocks(study: Study, scene: Scene) -> list[Block]:
         "q_range": voice.share_range(control),
     }
     if isinstance(scene.plan, RegisterPlan):
-        began = voice("who_were_offered" if scene.plan.cohort.time_zero == "offer" else "who_started", **names)
+        began = voice("who_were_offered" if scene.from_offer else "who_started", **names)
         counterpart = [voice("have_counterpart")] if study.design.comparison.unmatched.any() else []
         followed = [voice("can_be_followed")] if treated.n < effects.arms["treated"].n else []
         conditions = voice.listing([began, *counterpart, *followed])
@@ -66,7 +67,7 @@ def _mean_time(study: Study, scene: Scene) -> list[Block]:
     effects, fine = study.effects, scene.voice.fine()
     mean, until, unit = effects.rmst_difference, effects.spec.rmst_days, fine.unit.days
     treated, control = (effects.arms[arm].rmst for arm in ("treated", "control"))
-    if mean is None or until is None or treated is None or control is None:
+    if mean is None or until is None or treated is None or control is None or scene.hides_effects(effects):
         return []
     sentence = scene.voice(
         "restricted_mean",

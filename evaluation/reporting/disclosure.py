@@ -37,6 +37,10 @@ class Gate:
         """Say whether a share of some people gives away that few have, or few lack, what it counts."""
         return self.hides(people) or self.hides(share * people) or self.hides((1 - share) * people)
 
+    def hides_outcome(self, people: int, events: int) -> bool:
+        """Say whether a mean, a ratio or a test over some people gives away that few had, or few lacked, what it is about."""
+        return any(self.hides(count) for count in (people, events, people - events))
+
     def count(self, count: int, write: Callable[[int], str]) -> str:
         """Write a count, or that it is below the threshold."""
         return f"<{self.threshold}" if self.hides(count) else write(count)
@@ -58,14 +62,14 @@ class Gate:
         -------
         ndarray of bool, shape (p,)
             A part is hidden in every group or in none. Beside the parts of few, the smallest others are hidden, until those hidden hold together
-            enough people of each group.
+            enough people of each group. A part of nobody hides nothing beside it, and is shown.
         """
         hidden = np.array([any(self.hides_share(share, count) for share, count in zip(row, people, strict=True)) for row in shares])
         for part in np.argsort(shares.max(axis=1), kind="stable"):
             together = shares[hidden].sum(axis=0)
             if not any(self.hides(share * count) for share, count in zip(together, people, strict=True)):
                 break
-            hidden[part] = True
+            hidden[part] |= shares[part].any()
         return hidden
 
     def hides_steps(self, counts: Sequence[int]) -> Bools:

@@ -28,7 +28,7 @@ class _Cell(NamedTuple):
 
 
 def flow_blocks(design: Design, scene: Scene) -> list[Block]:
-    """Show the steps as a figure and as a table, and tell of those who are described only and of months without anybody to compare with."""
+    """Show the steps as a figure and as a table, and tell of those who are counted only and of months without anybody to compare with."""
     voice, table = scene.voice, flow_table(design, scene)
     figure = figures.draw_flow(_figure_steps(design, scene), words=figure_words(scene))
     shown = picture("flow", figure, voice("flow_title"), spoken(table), voice("flow_figure_caption", **scene.names()))
@@ -76,7 +76,7 @@ def _figure_steps(design: Design, scene: Scene) -> list[figures.FlowStep]:
 
 
 def _sick_team(design: Design, scene: Scene) -> list[Block]:
-    """Say how many of the sick-leave team are described and not in the effect."""
+    """Say how many of the sick-leave team are counted and not in the effect."""
     steps = design.comparison.attrition["step"].tolist()
     if SICK_TEAM not in steps:
         return []

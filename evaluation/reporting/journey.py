@@ -9,14 +9,13 @@ import numpy as np
 
 from evaluation.analysis.curves import ARMS
 from evaluation.design.cohort import Floats
-from evaluation.plan import RegisterPlan
 from evaluation.reporting import figures, tables
 from evaluation.reporting import journey_tables as lines
 from evaluation.reporting.blocks import Block, Paragraph, Rows, Section, Subheading, picture, results, spoken
 from evaluation.reporting.journey_tables import Line
 from evaluation.reporting.scene import Scene, figure_words
 from evaluation.reporting.subgroups import forest_row
-from evaluation.reporting.wording import excludes_zero
+from evaluation.reporting.wording import excludes_zero, sentence_case
 from evaluation.study import Journey, Study
 
 
@@ -44,7 +43,7 @@ def subsidised_sentence(study: Study, scene: Scene) -> list[str]:
 
 def never_sentence(study: Study, scene: Scene) -> list[str]:
     """Say what the difference is against never starting."""
-    if study.journey is None:
+    if study.journey is None or study.journey.censoring.few:
         return []
     one = lines.horizon_lines(study.journey.per_protocol, scene).get(scene.plan.primary_days)
     if one is None or one.shown is None:
@@ -87,7 +86,7 @@ def _parts(study: Study, scene: Scene) -> Section:
         table = lines.share_table(voice("parts_table", horizon=horizon), [*parts.values(), whole], voice("gone_to"), scene)
         rows = [_drawn(whole, "overall", scene), *(_drawn(one, "part", scene) for one in parts.values())]
         figure = figures.draw_forest(rows, words=figure_words(scene))
-        caption = voice("parts_caption", horizon=horizon, level=voice.percent(study.effects.spec.level, 0))
+        caption = voice("parts_caption", horizon=horizon, level=voice.number(100 * study.effects.spec.level, 0))
         said = [Paragraph(sentence) for sentence in subsidised_sentence(study, scene)]
         blocks = [*said, picture("parts", figure, voice("parts"), spoken(table), caption), Rows(table)]
     states = tables.states_table(study.effects, scene, days)
@@ -103,29 +102,41 @@ def _drawn(one: Line, kind: tables.RowKind, scene: Scene) -> figures.ForestRow:
 def _periods(study: Study, journey: Journey, scene: Scene) -> Section:
     """Show how the difference grows, and whether people were first held back."""
     voice, found = scene.voice, lines.horizon_lines(study.effects, scene)
-    table = lines.share_table(voice("horizons_table", success=scene.names()["success"]), list(found.values()), voice("time"), scene)
+    table = lines.counted_table(voice("horizons_table", success=scene.names()["success"]), list(found.values()), voice("time"), scene)
     words = replace(figure_words(scene), difference_axis=voice("difference_axis", success=scene.names()["success"]))
     named = {voice.number(days / voice.unit.days, 0): one for days, one in found.items()}
     rows = [replace(_drawn(one, "difference", scene), label=name) for name, one in named.items()]
-    caption = voice("points_caption", level=voice.percent(study.effects.spec.level, 0))
-    blocks: list[Block] = [Paragraph(" ".join([*_lock_in(journey, scene), *directions(named, scene, unit=f" {voice.units()}")]))]
+    caption = voice("points_caption", level=voice.number(100 * study.effects.spec.level, 0), **scene.names())
+    blocks: list[Block] = [Paragraph(" ".join([*_lock_in(study, journey, scene), *directions(named, scene, unit=f" {voice.units()}")]))]
     if any(row.kind != "empty" for row in rows):
         figure = figures.draw_points(rows, [days / voice.unit.days for days in found], words=words)
         blocks.append(picture("points", figure, voice("periods"), spoken(table), caption))
-    blocks += [Rows(table), Rows(lines.period_table(journey.periods, scene)), Paragraph(voice("periods_note", **scene.names()))]
+    blocks += [
+        Rows(table),
+        Rows(lines.period_table(study, journey.periods, scene)),
+        Paragraph(voice("periods_note", **scene.names(), went=_went(scene))),
+    ]
     return results("periods", voice("periods"), blocks, study, scene)
 
 
-def _lock_in(journey: Journey, scene: Scene) -> list[str]:
+def _went(scene: Scene) -> str:
+    """Say what those with success did, by the plan's definition of it."""
+    return scene.voice(f"went_{lines.own_definition(scene)}")
+
+
+def _lock_in(study: Study, journey: Journey, scene: Scene) -> list[str]:
     """Say by the first period's hazard ratio whether the participants were held back at first."""
     if not journey.periods:
         return []
     voice, ((_, end), ratio) = scene.voice, next(iter(journey.periods.items()))
     names = {**scene.names(), "period": voice.span(end, first=True)}
-    if ratio is None or scene.gate.hides(ratio.n):
+    if lines.hides_ratio(study, ratio, scene):
+        return [voice("lock_in_hidden", **names)]
+    if ratio is None:
         return [voice("lock_in_unknown", **names)]
     key = "lock_in" if ratio.high < 1 else "no_lock_in" if ratio.low > 1 else "lock_in_unsure"
-    return [voice(key, **names, ratio=voice.number(ratio.value, 2), range=voice.range(ratio.low, ratio.high, 2))]
+    interval = voice.range(ratio.low, ratio.high, 2)
+    return [sentence_case(voice(key, **names, went=_went(scene), ratio=voice.number(ratio.value, 2), range=interval))]
 
 
 def _places(study: Study, journey: Journey, scene: Scene) -> Section:
@@ -156,8 +167,10 @@ def _later(study: Study, journey: Journey, scene: Scene) -> Section:
     voice, names = scene.voice, scene.names()
     text = [voice("waiting_text", **names), voice("never_text", **names)]
     started = voice("started_later", **names, count=lines.started_count(journey.censoring, scene))
+    warned = [Paragraph(voice("few_started"), "warning")] if journey.censoring.few else []
     blocks: list[Block] = [
         Paragraph(" ".join(text)),
+        *warned,
         Rows(lines.later_table(study, journey.per_protocol, scene)),
         Paragraph(f"{started} {voice('later_note')}"),
     ]
@@ -170,11 +183,14 @@ def _lasting(study: Study, journey: Journey, scene: Scene) -> Section:
     found = lines.durability_lines(journey.durability, scene)
     blocks: list[Block] = [Paragraph(voice("lasting_caveat", **names))]
     blocks.append(
-        Rows(lines.share_table(voice("lasting_table", success=names["success"]), found, voice("measure"), scene)) if found else _missing(scene)
+        Rows(lines.counted_table(voice("lasting_table", success=names["success"]), found, voice("measure"), scene)) if found else _missing(scene)
     )
     blocks.append(Subheading(voice("totals")))
     totals = lines.totals_table(journey.totals, scene)
-    blocks += [Rows(totals), Paragraph(voice("totals_note"))] if totals.rows else [_missing(scene)]
+    pay = journey.totals.contrasts.get("earnings_sek")
+    rests = None if pay is None else lines.rests_on(pay, study, scene)
+    note = " ".join([voice("totals_note"), *([] if rests is None else [voice("pay_rests", **names, **rests)])])
+    blocks += [Rows(totals), Paragraph(note)] if totals.rows else [_missing(scene)]
     return results("lasting", voice("lasting"), blocks, study, scene)
 
 
@@ -185,14 +201,15 @@ def _missing(scene: Scene) -> Paragraph:
 def _definitions(study: Study, journey: Journey, scene: Scene) -> Section:
     """Set the other definitions of success beside the study's own."""
     voice, horizon = scene.voice, scene.voice.span(scene.plan.primary_days)
-    own = scene.plan.outcome.definition if isinstance(scene.plan, RegisterPlan) else "project"
-    found = lines.definition_lines(study, own, journey.definitions, scene)
-    table = lines.share_table(voice("definitions_table", horizon=horizon), found, voice("definition"), scene)
+    found = lines.definition_lines(study, lines.own_definition(scene), journey.definitions, scene)
+    table = lines.counted_table(voice("definitions_table", horizon=horizon), found, voice("definition"), scene)
     rows = [_drawn(one, "overall" if one.strong else "group", scene) for one in sorted(found, key=lambda one: not one.strong)]
     figure = figures.draw_forest(rows, words=figure_words(scene))
     caption = voice("definitions_caption", horizon=horizon)
     blocks: list[Block] = [picture("definitions", figure, voice("definitions"), spoken(table), caption), Rows(table)]
     letters = {one.label[0]: one for one in found}
     chosen = next(letter for letter, one in letters.items() if one.strong)
-    text = " ".join([voice("definitions_text", own=chosen), *directions(letters, scene)])
+    rests = {letter: lines.rests_on(one.contrast, study, scene) for letter, one in letters.items() if one.contrast is not None}
+    fewer = [voice("definition_rests", letter=letter, **scene.names(), **people) for letter, people in rests.items() if people is not None]
+    text = " ".join([voice("definitions_text", own=chosen), *fewer, *directions(letters, scene)])
     return results("definitions", voice("definitions"), [Paragraph(text), *blocks], study, scene)

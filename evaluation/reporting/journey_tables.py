@@ -12,13 +12,15 @@ import numpy as np
 from evaluation.analysis.curves import ARMS
 from evaluation.analysis.effects import Effects
 from evaluation.analysis.estimates import Estimate, Ratio
+from evaluation.analysis.exits import Definition
 from evaluation.analysis.later_starts import CensoringModel
 from evaluation.analysis.means import Contrast, Durability, Occupancy, Totals
 from evaluation.design.cohort import Floats
+from evaluation.plan import RegisterPlan
 from evaluation.registers.contract import load_contract
 from evaluation.reporting.disclosure import HIDDEN
 from evaluation.reporting.scene import Scene
-from evaluation.reporting.tables import Table
+from evaluation.reporting.tables import Table, mean_row
 from evaluation.study import Study
 
 Groups = Mapping[str, tuple[str, ...]]
@@ -87,6 +89,35 @@ def share_table(caption: str, lines: Sequence[Line], head: str, scene: Scene) ->
         rows.append((one.label, *levels, voice.points(contrast.difference), voice.point_range(contrast.difference)))
     columns = (head, scene.treated, scene.control, voice("difference"), voice("interval"))
     return Table(caption, columns, tuple(rows), tuple("strong" if one.strong else "" for one in lines))
+
+
+def counted_table(caption: str, lines: Sequence[Line], head: str, scene: Scene) -> Table:
+    """Show the same as `share_table`, and how many people of either group each line rests on."""
+    table = share_table(caption, lines, head, scene)
+    rows = tuple((*row, *people_cells(one.contrast, scene)) for row, one in zip(table.rows, lines, strict=True))
+    return replace(table, head=(*table.head, *people_head(scene)), rows=rows)
+
+
+def people_head(scene: Scene) -> tuple[str, str]:
+    """Name the columns with the number of people."""
+    return scene.voice("number_of", group=scene.treated), scene.voice("number_of", group=scene.control)
+
+
+def people_cells(contrast: Contrast | None, scene: Scene) -> tuple[str, str]:
+    """Write how many people of either group a contrast rests on."""
+    if contrast is None:
+        return "–", "–"
+    return scene.gate.count(contrast.treated.n, scene.voice.count), scene.gate.count(contrast.control.n, scene.voice.count)
+
+
+def rests_on(contrast: Contrast, study: Study, scene: Scene) -> dict[str, str] | None:
+    """Give the words for how many people a contrast rests on, where they are fewer than those of the answer in either group."""
+    answer = [study.effects.arms[arm].risk[scene.plan.primary_days].n for arm in ARMS]
+    people = [contrast.treated.n, contrast.control.n]
+    if all(count >= of_answer for count, of_answer in zip(people, answer, strict=True)):
+        return None
+    n, m = (scene.voice("a_few") if scene.gate.hides(count) else scene.voice.count(count) for count in people)
+    return {"n": n, "m": m}
 
 
 def effect_contrast(effects: Effects, horizon: float, states: Sequence[str] = ()) -> Contrast | None:
@@ -175,11 +206,16 @@ def horizon_lines(effects: Effects, scene: Scene) -> dict[float, Line]:
     }
 
 
-def period_table(periods: Mapping[tuple[float, float], Ratio | None], scene: Scene) -> Table:
+def hides_ratio(study: Study, ratio: Ratio | None, scene: Scene) -> bool:
+    """Say whether a period's ratio is about few people; those who have, or lack, success in all stand for those of the period."""
+    return scene.hides_effects(study.effects) or (ratio is not None and scene.gate.hides(ratio.n))
+
+
+def period_table(study: Study, periods: Mapping[tuple[float, float], Ratio | None], scene: Scene) -> Table:
     """Show the hazard ratio of each period."""
     voice, rows = scene.voice, []
     for (begin, end), ratio in periods.items():
-        hidden = ratio is not None and scene.gate.hides(ratio.n)
+        hidden = hides_ratio(study, ratio, scene)
         cells = (voice("not_estimable"), "") if ratio is None else (voice.number(ratio.value, 2), voice.range(ratio.low, ratio.high, 2))
         rows.append((voice.period(begin, end), *((HIDDEN, HIDDEN) if hidden else cells)))
     return Table(voice("periods_table"), (voice("time"), voice("hazard_ratio"), voice("interval")), tuple(rows))
@@ -190,14 +226,14 @@ def period_table(periods: Mapping[tuple[float, float], Ratio | None], scene: Sce
 
 def later_table(study: Study, never: Effects, scene: Scene) -> Table:
     """Set starting now against waiting and against never starting, at each horizon and in days."""
-    voice, fine, rows = scene.voice, scene.voice.fine(), []
+    voice, rows = scene.voice, []
     now, without = horizon_lines(study.effects, scene), horizon_lines(never, scene)
     for horizon, one in now.items():
         cells = [_difference_cell(lines.get(horizon), scene) for lines in (now, without)]
         rows.append((voice("risk_row", horizon=one.label), *cells))
-    if study.effects.rmst_difference is not None and study.effects.spec.rmst_days is not None:
-        name = voice("rmst_row", horizon=voice.span(study.effects.spec.rmst_days), units=fine.units())
-        rows.append((name, *(_days_cell(effects.rmst_difference, scene) for effects in (study.effects, never))))
+    hidden = scene.hides_effects(study.effects, never)
+    means = (HIDDEN if hidden else _days_cell(effects.rmst_difference, scene) for effects in (study.effects, never))
+    rows.append((mean_row(scene), *means))
     marks = tuple("strong" if one.strong else "" for one in now.values())
     head = (voice("measure"), voice("against_waiting"), voice("against_never"))
     return Table(voice("later_table"), head, tuple(rows), (*marks, *[""] * (len(rows) - len(marks))))
@@ -229,7 +265,7 @@ def durability_lines(durability: Durability, scene: Scene) -> list[Line]:
     """Give who of those with success still had it later, and who was unemployed again."""
     voice, found = scene.voice, []
     for asked, contrast in durability.contrasts.items():
-        label = voice("returned_row") if asked == "returned" else voice("lasting_row", days=voice.count(asked))
+        label = voice("returned_row") if asked == "returned" else voice(f"lasting_{own_definition(scene)}", days=voice.count(asked))
         found.append(line(label, contrast, scene))
     return found
 
@@ -243,12 +279,17 @@ def totals_table(totals: Totals, scene: Scene) -> Table:
         levels = [voice.number(side.value, decimals) for side in (contrast.treated, contrast.control)]
         gap = contrast.difference
         shown = (*levels, voice.signed(gap.value, decimals), voice.range(gap.low, gap.high, decimals, signed=True))
-        rows.append((voice(f"total_{name}"), *((HIDDEN,) * 4 if few else shown)))
-    head = (voice("per_person"), scene.treated, scene.control, voice("difference"), voice("interval"))
+        rows.append((voice(f"total_{name}"), *((HIDDEN,) * 4 if few else shown), *people_cells(contrast, scene)))
+    head = (voice("per_person"), scene.treated, scene.control, voice("difference"), voice("interval"), *people_head(scene))
     return Table(voice("totals_table"), head, tuple(rows))
 
 
 # --- if success is counted otherwise
+
+
+def own_definition(scene: Scene) -> Definition:
+    """Give the plan's definition of success."""
+    return scene.plan.outcome.definition if isinstance(scene.plan, RegisterPlan) else "project"
 
 
 def definition_lines(study: Study, definition: str, others: Mapping[str, Effects | str], scene: Scene) -> list[Line]:

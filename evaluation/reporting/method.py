@@ -7,6 +7,7 @@ import platform
 from datetime import date
 from importlib.metadata import version
 
+from evaluation.analysis.later_starts import CensoringModel
 from evaluation.design.covariates import COVARIATES
 from evaluation.plan import RegisterPlan, TablePlan
 from evaluation.registers.contract import load_contract
@@ -26,7 +27,26 @@ def limitations_section(design: Design, scene: Scene) -> Section:
     voice = scene.voice
     own = [text.within(voice.language) for text in design.plan.wording.limitations]
     of_design = [voice("limit_static"), voice("limit_unseen")] if design.cohort.trial is None else [voice("limit_risk_sets")]
-    return Section("limitations", voice("limitations"), (Items((*own, *of_design, voice("limit_spillover"))),))
+    offered = [voice("limit_offered")] if isinstance(design.plan, RegisterPlan) and not scene.from_offer else []
+    every = *own, *of_design, *offered, *_absent(design, scene), voice("limit_spillover")
+    return Section("limitations", voice("limitations"), (Items(every),))
+
+
+def _absent(design: Design, scene: Scene) -> list[str]:
+    """Say what the groups were to be made alike in and could not be, for each reason, by table."""
+    voice, registers, said = scene.voice, load_contract().tables, []
+    for reason, rows in design.absent.groupby("reason", sort=True):
+        listed = [
+            f"{registers[str(table)].titles[voice.language]}: {voice.listing([_title(str(name), scene) for name in names])}"
+            for table, names in rows.groupby("table", sort=False)["covariate"]
+        ]
+        said.append(voice(f"absent_{reason}", listed="; ".join(listed)))
+    return said
+
+
+def _title(name: str, scene: Scene) -> str:
+    swedish, english = COVARIATES[name].titles
+    return swedish if scene.voice.language == "sv" else english
 
 
 def method_section(study: Study | Design, scene: Scene) -> Section:
@@ -56,10 +76,10 @@ def _matching(design: Design, scene: Scene) -> str:
         ratio=voice("ratio_one") if matching.ratio == 1 else voice("ratio_many", ratio=matching.ratio),
         scale=voice(f"scale_{matching.distance}"),
         order=voice(f"order_{matching.order}"),
-        reuse=voice("reuse" if matching.replace or stacked else "no_reuse"),
+        reuse=voice("reuse" if matching.replace else "reuse_other_months" if stacked else "no_reuse"),
         caliper="" if matching.caliper_sd is None else voice("caliper", sd=voice.number(matching.caliper_sd, 2)),
         exact=voice("exact", columns=voice.listing([scene.column(name) for name in columns])) if columns else "",
-        level=voice.percent(plan.effects.level, 0),
+        level=voice.number(100 * plan.effects.level, 0),
     )
 
 
@@ -71,7 +91,7 @@ def _risk_sets(design: Design, scene: Scene) -> list[Block]:
     spec = plan.cohort
     bands = [voice.count(round(days / voice.unit.days)) for days in spec.duration_bands_days]
     drawn = voice("candidates_all") if spec.candidates is None else voice("candidates_drawn", candidates=spec.candidates)
-    began = voice("who_were_offered" if spec.time_zero == "offer" else "who_started", **scene.names())
+    began = voice("who_were_offered" if scene.from_offer else "who_started", **scene.names())
     text = voice(
         "method_risk_sets",
         first=f"{spec.first_month:%Y-%m}",
@@ -83,7 +103,8 @@ def _risk_sets(design: Design, scene: Scene) -> list[Block]:
         youngest=spec.youngest,
         oldest=spec.oldest,
     )
-    return [Paragraph(text), Paragraph(voice("method_clusters"))]
+    offered = [Paragraph(voice("from_the_offer"))] if scene.from_offer else []
+    return [Paragraph(text), *offered, Paragraph(voice("method_clusters"))]
 
 
 def _covariate_table(design: Design, scene: Scene) -> Table:
@@ -104,9 +125,18 @@ def _later_starts(study: Study, scene: Scene) -> list[Block]:
         largest=voice.number(censoring.largest_weight, 2),
         effective=scene.gate.count(round(censoring.effective_control), voice.count),
     )
+    if censoring.few or scene.gate.hides(censoring.started):
+        return [Paragraph(sentence), *([Paragraph(voice("few_started"), "warning")] if censoring.few else [])]
     of_months = censoring.coefficients["term"].str.startswith(f"{MONTH}[")
     table = tables.model_table(censoring.coefficients[~of_months], voice("censoring_caption"), scene)
-    return [Paragraph(sentence), *([Rows(table)] if table.rows else [])]
+    return [Paragraph(" ".join([sentence, *_dropped(censoring, scene)])), *([Rows(table)] if table.rows else [])]
+
+
+def _dropped(censoring: CensoringModel, scene: Scene) -> list[str]:
+    """Say how many terms the model of later starts had to do without, by reason."""
+    counts = censoring.dropped["reason"].value_counts(sort=False)
+    listed = [scene.voice(f"dropped_{reason}", count=scene.voice.count(int(count))) for reason, count in counts.items()]
+    return [scene.voice("dropped", listed=scene.voice.listing(listed))] if listed else []
 
 
 def _versions_table(design: Design, scene: Scene) -> Table:

@@ -73,4 +73,5 @@ def _edges(score_treated: Floats, score_control: Floats, threshold: int) -> Floa
 def _shares(score: Floats, weight: Floats, edges: Floats, gate: Gate) -> Floats:
     people = np.histogram(score[weight > 0], edges)[0]
     total = np.histogram(score, edges, weights=weight)[0]
-    return np.where([gate.hides(count) for count in people], np.nan, total / max(weight.sum(), 1e-300))
+    everybody = int(people.sum())
+    return np.where(gate.hides_parts(people.reshape(-1, 1) / max(everybody, 1), [everybody]), np.nan, total / max(weight.sum(), 1e-300))

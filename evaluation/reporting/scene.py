@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from evaluation.analysis.effects import Effects
 from evaluation.analysis.estimates import Estimate
-from evaluation.plan import Plan
+from evaluation.plan import Plan, RegisterPlan
 from evaluation.registers.origin import DEFINITIONS, NO, UNKNOWN, YES
 from evaluation.registers.schema import Schema
 from evaluation.reporting import figures
@@ -32,6 +33,21 @@ class Scene:
     def control(self) -> str:
         """Give the controls' short label."""
         return self.plan.wording.control_label.within(self.voice.language)
+
+    @property
+    def drawn(self) -> bool:
+        """Say whether the people to compare with were drawn, so that how many they are says nothing."""
+        return isinstance(self.plan, RegisterPlan) and self.plan.cohort.candidates is not None
+
+    @property
+    def from_offer(self) -> bool:
+        """Say whether people are counted from the offer of a place."""
+        return isinstance(self.plan, RegisterPlan) and self.plan.cohort.time_zero == "offer"
+
+    @property
+    def probability(self) -> str:
+        """Give what to call the propensity, whose level depends on the draw where there was one."""
+        return self.voice("probability_drawn" if self.drawn else "probability")
 
     def names(self) -> dict[str, str]:
         """Give the plan's words for messages."""
@@ -79,6 +95,10 @@ class Scene:
         """Give what to call a kind of exit."""
         return self.plan.state_label(state, self.voice.language)
 
+    def hides_effects(self, *found: Effects) -> bool:
+        """Say whether means, ratios and tests of these effects would tell of few people, with or without success, in either group."""
+        return any(self.gate.hides_outcome(arm.n, arm.events) for effects in found for arm in effects.arms.values())
+
     def share(self, estimate: Estimate) -> str:
         """Write a share with its interval through the gate."""
         text = f"{self.voice.number(100 * estimate.value)} ({self.voice.share_range(estimate)})"
@@ -93,7 +113,7 @@ def figure_words(scene: Scene) -> figures.Words:
         control=scene.control,
         everybody=sentence_case(voice("before")),
         compared=sentence_case(voice("after")),
-        score_axis=voice("score_axis"),
+        score_axis=scene.probability,
         group_share_axis=voice("group_share_axis"),
         before=sentence_case(voice("before")),
         after=sentence_case(voice("after")),

@@ -12,6 +12,7 @@ from evaluation.plan import Language, RegisterPlan
 from evaluation.reporting import figures, tables
 from evaluation.reporting.answer import answer_blocks, answer_section
 from evaluation.reporting.blocks import Block, Page, Paragraph, Rows, Section, picture, results, spoken
+from evaluation.reporting.disclosure import HIDDEN
 from evaluation.reporting.flow import flow_blocks
 from evaluation.reporting.journey import journey_sections, other_exits
 from evaluation.reporting.method import limitations_section, method_section
@@ -90,7 +91,8 @@ def _overlap(design: Design, scene: Scene) -> Section:
     )
     overlap = design.scores.overlap
     spread = voice("auc_sentence", auc=voice.number(design.scores.auc, 2), equipoise=voice.percent(overlap.equipoise, 0))
-    shown = picture("overlap", drawn, voice("overlap"), spread, voice("overlap_caption", **names))
+    caption = " ".join([voice("overlap_caption", **names), *([voice("overlap_drawn")] if scene.drawn else [])])
+    shown = picture("overlap", drawn, voice("overlap"), spread, caption)
     return Section("overlap", voice("overlap"), (Paragraph(spread), shown, Rows(tables.overlap_table(design, scene))))
 
 
@@ -129,7 +131,7 @@ def _what_happened(study: Study, scene: Scene) -> Section:
             verticals=[days / unit for days in primary],
         )
         table = tables.curve_table(study, scene, until)
-        level = voice.percent(effects.spec.level, 0)
+        level = voice.number(100 * effects.spec.level, 0)
         caption = voice("curves_caption", success=names["success"], units=voice.units(), level=level)
         caption = " ".join([caption, *(voice("curves_primary", horizon=voice.span(days)) for days in primary)])
         blocks += [picture("curves", drawn, voice("what_happened"), spoken(table), caption), Rows(table)]
@@ -139,9 +141,10 @@ def _what_happened(study: Study, scene: Scene) -> Section:
         blocks.append(Paragraph(voice("curves_reach", **names)))
     blocks.append(Rows(tables.effects_table(study, scene)))
     blocks.append(Paragraph(voice("effects_note", **names)))
+    hidden = scene.hides_effects(effects)
     if effects.log_rank is not None:
-        blocks.append(Paragraph(voice("log_rank", p=voice.p_value(effects.log_rank.p_value))))
-    if study.proportionality is not None:
+        blocks.append(Paragraph(voice("log_rank", p=HIDDEN if hidden else voice.p_value(effects.log_rank.p_value))))
+    if study.proportionality is not None and not hidden:
         key = "not_proportional" if study.proportionality.p_value < PROPORTIONAL_P else "proportional"
         blocks.append(Paragraph(voice(key, p=voice.p_value(study.proportionality.p_value))))
     return results("results", voice("what_happened" if supported else "answer_unsupported"), blocks, study, scene)
@@ -171,7 +174,7 @@ def _states(study: Study, scene: Scene) -> list[Section]:
             words=replace(figure_words(scene), share_axis=voice("states_axis")),  # a state need not be a success
             gate=scene.gate,
         )
-        caption = voice("states_caption", units=voice.units(), level=voice.percent(effects.spec.level, 0))
+        caption = voice("states_caption", units=voice.units(), level=voice.number(100 * effects.spec.level, 0))
         blocks.append(picture("states", drawn, voice("states"), spoken(table), caption))
     blocks += [Rows(table), Paragraph(" ".join([voice("states_sum"), *other_exits(study, scene)]))]
     return [results("states", voice("states"), blocks, study, scene)]

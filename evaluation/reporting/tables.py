@@ -6,7 +6,8 @@ Every table has a caption, one header row and a first column that names its rows
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import Literal
 
@@ -17,6 +18,7 @@ from evaluation.analysis.curves import ARMS
 from evaluation.analysis.effects import Effects
 from evaluation.analysis.estimates import Estimate
 from evaluation.analysis.subgroups import EmptyGroup, SubgroupEffects
+from evaluation.design.cohort import Bools
 from evaluation.reporting.disclosure import HIDDEN
 from evaluation.reporting.overlap import bin_overlap
 from evaluation.reporting.scene import Scene, number_as_text
@@ -24,6 +26,7 @@ from evaluation.reporting.wording import check_value, sentence_case
 from evaluation.study import Design, Study
 
 SMALL_STEP = 0.005  # odds ratios nearer to 1, such as those of one day more, need more decimals to be told from it
+MONTHS_TERM = "log(1 + months since index date)"  # of the model of later starts
 RowKind = Literal["overall", "group", "difference", "part", "empty"]
 
 
@@ -65,6 +68,8 @@ class SubgroupRow:
     estimate : Estimate or None
     reason : str
         Why there is none.
+    withheld : (bool, bool)
+        Whether each of the counts is hidden, of few people or beside such a count, which the total would otherwise give away.
     """
 
     kind: RowKind
@@ -74,6 +79,7 @@ class SubgroupRow:
     control: int | None
     estimate: Estimate | None
     reason: str
+    withheld: tuple[bool, bool] = (False, False)
 
 
 def flow_table(design: Design, scene: Scene) -> Table:
@@ -96,7 +102,7 @@ def overlap_table(design: Design, scene: Scene) -> Table:
     shares = [of[arm] for arm in ARMS for of in (bins.everybody, bins.compared)]
     columns = [[HIDDEN if np.isnan(share) else voice.number(100 * share) for share in column] for column in shares]
     head = [f"{group}, {voice(when)}" for group in (scene.treated, scene.control) for when in ("before", "after")]
-    return Table(voice("overlap_table"), (voice("probability"), *head), tuple(zip(names, *columns, strict=True)))
+    return Table(voice("overlap_table"), (scene.probability, *head), tuple(zip(names, *columns, strict=True)))
 
 
 def balance_labels(design: Design, scene: Scene) -> pd.DataFrame:
@@ -113,16 +119,24 @@ def balance_table(design: Design, scene: Scene) -> Table:
     """Show the compared groups' means or shares and how far apart they are."""
     voice, comparison = scene.voice, design.comparison
     rows, marks = [], []
-    for row in balance_labels(design, scene).to_dict("records"):
-        share = bool(np.isnan(row["variance_ratio_before"]))
-        means = [
-            scene.gate.share(mean, people, voice.percent_sign) if share else voice.number(mean, 2)
-            for mean, people in ((row["mean_treated"], comparison.n_treated), (row["mean_control"], comparison.n_control))
-        ]
+    labelled = balance_labels(design, scene)
+    hidden = _hidden_levels(labelled, [comparison.n_treated, comparison.n_control], scene)
+    for row, hide in zip(labelled.to_dict("records"), hidden, strict=True):
+        write = voice.percent_sign if np.isnan(row["variance_ratio_before"]) else partial(voice.number, decimals=2)
+        means = (HIDDEN, HIDDEN) if hide else (write(row["mean_treated"]), write(row["mean_control"]))
         rows.append((row["label"], *means, voice.number(row["smd_before"], 2), voice.number(row["smd_after"], 2)))
         marks.append("bad" if abs(row["smd_after"]) > scene.plan.limits.worst_smd else "")
     head = (voice("covariate"), scene.treated, scene.control, voice("smd_before"), voice("smd_after"))
     return Table(voice("balance_caption"), head, tuple(rows), tuple(marks))
+
+
+def _hidden_levels(labelled: pd.DataFrame, people: Sequence[int], scene: Scene) -> Bools:
+    """Say which rows of the balance are levels that must not be shown, so that a characteristic's other levels do not give them away."""
+    hidden = np.zeros(len(labelled), dtype=bool)
+    shares = labelled["variance_ratio_before"].isna().to_numpy()
+    for _, rows in labelled.reset_index(drop=True)[shares].groupby("variable"):
+        hidden[rows.index] = scene.gate.hides_parts(rows[["mean_treated", "mean_control"]].to_numpy(), people)
+    return hidden
 
 
 def verdict_table(design: Design, scene: Scene) -> Table:
@@ -161,30 +175,55 @@ def effects_table(study: Study, scene: Scene) -> Table:
     voice, effects = scene.voice, study.effects
     treated, control = effects.arms["treated"], effects.arms["control"]
     rows: list[tuple[str, ...]] = []
-    for horizon, difference in effects.risk_difference.items():
+    hidden = scene.hides_effects(effects)
+    for horizon in map(scene.plan.days, scene.plan.effects.horizons):
+        name = voice("risk_row", horizon=voice.span(horizon))
+        difference = effects.risk_difference.get(horizon)
+        if difference is None:
+            rows.append((name, *beyond(scene)))
+            continue
         levels = [
             scene.gate.share(arm.risk[horizon].value, arm.risk[horizon].n, lambda share: voice.number(100 * share)) for arm in (treated, control)
         ]
         shown = (HIDDEN, HIDDEN) if HIDDEN in levels else (voice.points(difference), voice.point_range(difference))
-        rows.append((voice("risk_row", horizon=voice.span(horizon)), *levels, *shown))
-    gap = effects.rmst_difference
-    if gap is not None and treated.rmst is not None and control.rmst is not None and effects.spec.rmst_days is not None:
-        fine, days = voice.fine(), voice.fine().unit.days
-        name = voice("rmst_row", horizon=voice.span(effects.spec.rmst_days), units=fine.units())
-        interval = voice.range(gap.low / days, gap.high / days, signed=True)
-        rows.append((name, fine.amount(treated.rmst.value), fine.amount(control.rmst.value), voice.signed(gap.value / days), interval))
+        rows.append((name, *levels, *shown))
+    rows.append((mean_row(scene), *((HIDDEN,) * 4 if hidden else _mean_cells(effects, scene))))
     for key, ratio in (("ratio_row", effects.hazard_ratio), ("adjusted_row", study.adjusted)):
         shown = (
-            (voice("not_estimable" if effects.hazard_ratio is None else "not_computed"), "")
+            (HIDDEN, HIDDEN)
+            if hidden
+            else (voice("not_estimable" if effects.hazard_ratio is None else "not_computed"), "")
             if ratio is None
             else (voice.number(ratio.value, 2), voice.range(ratio.low, ratio.high, 2))
         )
         rows.append((voice(key), "", "", *shown))
     names = scene.names()
-    caption = sentence_case(voice("effects_caption", treated=names["treated"], control=names["control"], level=voice.percent(effects.spec.level, 0)))
+    caption = sentence_case(
+        voice("effects_caption", treated=names["treated"], control=names["control"], level=voice.number(100 * effects.spec.level, 0))
+    )
     head = (voice("measure"), scene.treated, scene.control, voice("difference"), voice("interval"))
     primary = voice("risk_row", horizon=voice.span(scene.plan.primary_days))
     return Table(caption, head, tuple(rows), tuple("strong" if row[0] == primary else "" for row in rows))
+
+
+def beyond(scene: Scene) -> tuple[str, str, str, str]:
+    """Give the cells of what is not followed that long: a level in either group, the difference and its interval."""
+    return "–", "–", scene.voice("not_observed"), ""
+
+
+def mean_row(scene: Scene) -> str:
+    """Name the row of the restricted mean that the plan asks for."""
+    return scene.voice("rmst_row", horizon=scene.voice.span(scene.plan.effect_spec().rmst_days or 0), units=scene.voice.fine().units())
+
+
+def _mean_cells(effects: Effects, scene: Scene) -> tuple[str, str, str, str]:
+    treated, control = (effects.arms[arm].rmst for arm in ARMS)
+    gap, fine = effects.rmst_difference, scene.voice.fine()
+    if gap is None or treated is None or control is None:
+        return beyond(scene)
+    days = fine.unit.days
+    interval = fine.range(gap.low / days, gap.high / days, signed=True)
+    return fine.amount(treated.value), fine.amount(control.value), fine.signed(gap.value / days), interval
 
 
 def states_table(effects: Effects, scene: Scene, horizon: float) -> Table:
@@ -210,9 +249,19 @@ def subgroup_rows(study: Study, scene: Scene) -> list[SubgroupRow]:
         for by in dict.fromkeys(by for by, _ in found.effects):
             name = scene.voice("exploratory", by=scene.breakdown(by)) if explored else scene.breakdown(by)
             groups = {level: effects for (breakdown, level), effects in found.effects.items() if breakdown == by}
-            rows += [_group_row(groups[level], by, name, level, scene) for level in scene.in_order(by, groups)]
+            ordered = [_group_row(groups[level], by, name, level, scene) for level in scene.in_order(by, groups)]
+            rows += _withhold(ordered, study.effects, scene)
             rows += _difference_rows(found, by, name, scene)
     return rows
+
+
+def _withhold(rows: Sequence[SubgroupRow], whole: Effects, scene: Scene) -> list[SubgroupRow]:
+    """Hide, in each arm, the counts of few people and so many others that the total less those shown gives no count of few away."""
+    hidden = []
+    for arm, counts in zip(ARMS, ([row.treated or 0 for row in rows], [row.control or 0 for row in rows]), strict=True):
+        people = whole.arms[arm].n
+        hidden.append(scene.gate.hides_parts(np.array(counts).reshape(-1, 1) / people, [people]))
+    return [replace(row, withheld=(bool(treated), bool(control))) for row, treated, control in zip(rows, *hidden, strict=True)]
 
 
 def _group_row(effects: Effects | EmptyGroup, by: str, name: str, level: str, scene: Scene) -> SubgroupRow:
@@ -244,7 +293,7 @@ def subgroup_table(rows: Sequence[SubgroupRow], by: str | None, scene: Scene) ->
     """Show the effect in each group and the differences of effects; `by` names the breakdown where all rows are of one."""
     voice, cells, marks = scene.voice, [], []
     for row in rows:
-        counts = ["" if count is None else scene.gate.count(count, voice.count) for count in (row.treated, row.control)]
+        counts = [_people(count, hide, scene) for count, hide in zip((row.treated, row.control), row.withheld, strict=True)]
         shown = (row.reason, "") if row.estimate is None else (voice.points(row.estimate), voice.point_range(row.estimate))
         cells.append((f"{row.by}: {row.label}" if by is None else row.label, *counts, *shown))
         marks.append("difference" if row.kind == "difference" else "")
@@ -252,6 +301,11 @@ def subgroup_table(rows: Sequence[SubgroupRow], by: str | None, scene: Scene) ->
     head = (voice("group"), *numbers, voice("effect"), voice("interval"))
     caption = voice("subgroup_caption", horizon=voice.span(scene.plan.primary_days))
     return Table(caption if by is None else f"{by}. {caption}", head, tuple(cells), tuple(marks))
+
+
+def _people(count: int | None, withheld: bool, scene: Scene) -> str:
+    text = "" if count is None else scene.gate.count(count, scene.voice.count)
+    return HIDDEN if withheld and not scene.gate.hides(count or 0) else text
 
 
 def interaction_table(study: Study, scene: Scene) -> Table:
@@ -296,5 +350,7 @@ def model_table(coefficients: pd.DataFrame, caption: str, scene: Scene) -> Table
 
 def _term(term: str, scene: Scene) -> str:
     """Write "race[T.white]" as the column's and level's labels; formula terms stay as they are written."""
+    if term == MONTHS_TERM:
+        return scene.voice("term_months")
     variable, _, level = term.removesuffix("]").partition("[T.")
     return scene.covariate(variable, number_as_text(level)) if level or variable == scene.column(variable) else scene.column(variable)

@@ -87,7 +87,9 @@ class Voice:
         return f"{number}{THIN_SPACE}%" if self.language == "sv" else f"{number}%"
 
     def range(self, low: float, high: float, decimals: int = 1, *, signed: bool = False) -> str:
-        """Write an interval as "1,2 till 3,4"."""
+        """Write an interval as "1,2 till 3,4"; a dash where it has no width, for then how sure its number is could not be computed."""
+        if low == high:
+            return "–"
         write = self.signed if signed else self.number
         return f"{write(low, decimals)} {self('to')} {write(high, decimals)}"
 

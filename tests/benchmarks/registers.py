@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pandas as pd
 
 from evaluation import Site, clean_registers, look_back, observe_states, read_registers, simulate_registers, write_registers
@@ -27,6 +28,7 @@ DEFAULT, LARGE = (4_000, 40_000), (13_000, 142_000)  # participants and pool; th
 LIMIT_MB = 2_000
 KILOBYTES_PER_GB = 2**20
 SWEDEN = (20_000, 400_000)  # every participant in JUG in the country
+PARTS = 10
 PLAN = Path(__file__).parents[2] / "reports" / "malmokraften" / "plan.toml"
 DAYS_IN_JUG = 200  # the look-back is asked of everybody so long after their first day in JUG
 
@@ -60,8 +62,26 @@ def travel(folder: Path, memory_mb: int | None) -> Figures:
     return {**figures, "whole": sum(figures.values()), "rows": float(sum(registers.rows.values())), "people": float(len(asked))}
 
 
+def simulate_in_parts(folder: Path, participants: int, pool: int) -> Figures:
+    """Simulate a country as so many Malmös, each with people of its own: at once it would take more memory than any study of it."""
+    begun = time.perf_counter()
+    with tempfile.TemporaryDirectory() as workshop, duckdb.connect() as connection:
+        for part in range(PARTS):
+            made = simulate_registers(participants // PARTS, pool // PARTS, seed=part + 1)
+            write_registers(made, Path(workshop) / f"part{part}", file_format="parquet")
+        folder.mkdir(parents=True)
+        for file in sorted((Path(workshop) / "part0").glob("*.parquet")):
+            columns = {row[0] for row in connection.execute(f"describe from '{file}'").fetchall()}
+            own = sorted(columns & {"lopnr", "hushall_lopnr", "arbetsgivare_lopnr", "inskr_id", "beslut_id"})
+            renamed = ", ".join(f"regexp_extract(filename, 'part([0-9]+)', 1) || '-' || {name} as {name}" for name in own)
+            source = f"read_parquet('{workshop}/part*/{file.name}', filename = true)" if own else f"'{file}'"
+            chosen = f"* exclude (filename) replace ({renamed})" if own else "*"
+            connection.execute(f"copy (select {chosen} from {source}) to '{folder / file.name}' (format parquet)")
+    return {"seconds": time.perf_counter() - begun}
+
+
 def report(folder: Path, participants: int, pool: int) -> Figures:
-    """Build the Malmökraften report in both languages, twice: simulating the registers first, then from those."""
+    """Build the Malmökraften report in both languages, of the registers in the folder `data` or else of simulated ones."""
     folder.mkdir(exist_ok=True)
     plan = PLAN.read_text(encoding="utf-8")
     for key, number in (("participants", participants), ("pool", pool)):
@@ -91,11 +111,14 @@ def measure() -> str:
             label = f"{found['rows'] / 1e6:.1f} million rows, Parquet to states and a look-back of {found['people']:,.0f} people"
             rows.append((label + (f", database held to {limit:,} MB" if limit else ""), found, "whole", "60 s, 4 GB"))
             rows += [(f"- {part}", {part: found[part]}, part, "") for part in ("read and validate", "clean", "states", "look-back")]
-        for (participants, pool), nothing, there in ((DEFAULT, "30 s, 2 GB", ""), (SWEDEN, "", "5 min, 6 GB")):
-            study, people = Path(workshop) / f"study_{pool}", f"{participants:,} participants and {pool:,} others"
-            first, second = (alone("report", str(study), str(participants), str(pool)) for _ in range(2))
-            rows.append((f"`make report`, {people}: simulate, check, design, analyse, two languages", first, "seconds", nothing))
-            rows.append((f"the same from registers that are there, {people}", second, "seconds", there))
+        small, large = Path(workshop) / "malmo", Path(workshop) / "sweden"
+        first = alone("report", str(small), *map(str, DEFAULT))
+        label = "`make report`, {:,} participants and {:,} others"
+        rows.append((f"{label.format(*DEFAULT)}: simulate, check, design, analyse, two languages", first, "seconds", "30 s, 2 GB"))
+        alone("parts", str(large / "data"), *map(str, SWEDEN))
+        rows.append(
+            (f"{label.format(*SWEDEN)}, from registers that are there", alone("report", str(large), *map(str, SWEDEN)), "seconds", "5 min, 6 GB")
+        )
     lines = [
         f"| {label} | {figures[key]:.1f} s | {figures['peak'] if 'peak' in figures else float('nan'):.1f} GB | {goal} |"
         for label, figures, key, goal in rows
@@ -113,6 +136,8 @@ def main() -> None:
         what, folder, *rest = options.measurement
         if what == "simulate":
             figures = simulate(Path(folder), int(rest[0]), int(rest[1]), rest[2])
+        elif what == "parts":
+            figures = simulate_in_parts(Path(folder), int(rest[0]), int(rest[1]))
         elif what == "report":
             figures = report(Path(folder), int(rest[0]), int(rest[1]))
         else:

@@ -297,7 +297,7 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--write", type=Path, help="page to write; left out: it is shown")
     asked.add_argument("--trap-worlds", type=int, default=20)
-    asked.add_argument("--trap-size", type=int, nargs=2, default=(4_000, 15_000), metavar=("PARTICIPANTS", "POOL"))
+    asked.add_argument("--trap-size", type=int, nargs=2, default=(3_000, 11_000), metavar=("PARTICIPANTS", "POOL"))
     asked.add_argument("--replicates", type=int, default=200)
     asked.add_argument("--size", type=int, nargs=2, default=(600, 6_000), metavar=("PARTICIPANTS", "POOL"))
     asked.add_argument("--workers", type=int, default=os.cpu_count() or 1)

@@ -189,20 +189,33 @@ def monthly_places(n: int) -> NDArray[np.int64]:
 def _walk_the_pool(
     spec: Simulation, places: NDArray[np.int64], drawing: np.random.Generator, noising: np.random.Generator
 ) -> tuple[People, walk.Noise, walk.Path]:
-    """Walk more people than are wanted, and keep those who were in JUG while it mattered."""
+    """Walk as many people as are wanted, of those who are in JUG while it matters.
+
+    Who they are is settled in a rehearsal in which nobody starts. Choosing among those who did not start, once it is seen who did, would leave too
+    many in the pool who will start later, and they are people who stay long.
+    """
     surplus = math.ceil(SURPLUS * (spec.n_participants + spec.pool))
     people, noise = draw_people(surplus, drawing), walk.draw_noise(surplus, noising)
+    nobody = np.zeros_like(places)
+    rehearsal = walk.walk(people, noise, effect=spec.effect, log_weight=_log_weight(spec, people), places=nobody)
+    present = np.flatnonzero(_present(rehearsal, surplus))
+    wanted = int(places.sum()) + spec.pool
+    kept = present[:wanted]
+    people, noise = people.take(kept), noise.take(kept)
     path = walk.walk(people, noise, effect=spec.effect, log_weight=_log_weight(spec, people), places=places, declined=DECLINED)
-    started = ~np.isnat(path.start)
-    stop = np.append(np.where(path.person[1:] == path.person[:-1], path.day[1:], walk.LAST_MONTH + 1), walk.LAST_MONTH + 1)
-    present = np.zeros(surplus, dtype=bool)
-    present[path.person[(path.state == walk.UNEMPLOYED) & (stop > FIRST_YEAR_OF_INTEREST.astype("datetime64[D]"))]] = True
-    others = np.flatnonzero(present & ~started)
-    if started.sum() < places.sum() or len(others) < spec.pool:
-        found = f"{started.sum()} of {places.sum()} could start, {min(len(others), spec.pool)} of {spec.pool} were left to compare with"
+    started = int((~np.isnat(path.start)).sum())
+    if started < places.sum() or len(kept) < wanted:
+        found = f"{started} of {places.sum()} could start, {len(kept) - started} of {spec.pool} were left to compare with"
         raise InputError([Problem("participants, pool", f"cannot both be had: {found}", "ask for a larger pool, or fewer participants")])
-    kept = np.sort(np.concatenate([np.flatnonzero(started), others[: spec.pool]]))
-    return people.take(kept), noise.take(kept), path.take(kept)
+    return people, noise, path
+
+
+def _present(path: walk.Path, n: int) -> NDArray[np.bool_]:
+    """Say who is unemployed on some day of the years of interest."""
+    stop = np.append(np.where(path.person[1:] == path.person[:-1], path.day[1:], walk.LAST_MONTH + 1), walk.LAST_MONTH + 1)
+    present = np.zeros(n, dtype=bool)
+    present[path.person[(path.state == walk.UNEMPLOYED) & (stop > FIRST_YEAR_OF_INTEREST.astype("datetime64[D]"))]] = True
+    return present
 
 
 def _worlds(
