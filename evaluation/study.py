@@ -19,7 +19,7 @@ from evaluation.analysis.exits import OutcomeSpec, dates_of, first_pay_month, ob
 from evaluation.analysis.hazards import AdjustedHazardRatio, ProportionalityTest, adjusted_hazard_ratio, check_proportionality, period_hazard_ratios
 from evaluation.analysis.later_starts import CensoringModel, censor_later_starts
 from evaluation.analysis.means import Durability, Occupancy, Totals, estimate_durability, estimate_occupancy, estimate_totals
-from evaluation.analysis.outcomes import CENSORED, FollowUp, compared_follow_up, followup_from_table
+from evaluation.analysis.outcomes import CENSORED, SUCCESS, FollowUp, compared_follow_up, followup_from_table
 from evaluation.analysis.subgroups import SubgroupEffects, estimate_subgroups
 from evaluation.analysis.trajectories import observe_trajectories
 from evaluation.design.balance import Balance, assess_balance
@@ -213,13 +213,17 @@ def analyse_study(source: pd.DataFrame | CleanRegisters, design: Design) -> Stud
             proportionality = check_proportionality(*road, spec)
         except EstimationError as error:
             notes.append(str(error))
+    grouped, asked = road, spec
+    if spec.success is not None and len(follow_up.states) > 2:  # a group's effect is one of success: an influence for each kind of exit would be idle
+        grouped = *road[:2], follow_up.pooled(spec.success)
+        asked = spec.model_copy(update={"success": (SUCCESS,)})
     return Study(
         design=design,
         follow_up=follow_up,
         curves=estimate_curves(*road, spec),
         effects=effects,
-        registered=estimate_subgroups(*road, plan.subgroups.registered, spec),
-        exploratory=estimate_subgroups(*road, plan.subgroups.exploratory, spec),
+        registered=estimate_subgroups(*grouped, plan.subgroups.registered, asked),
+        exploratory=estimate_subgroups(*grouped, plan.subgroups.exploratory, asked),
         adjusted=adjusted,
         proportionality=proportionality,
         notes=tuple(dict.fromkeys(notes)),

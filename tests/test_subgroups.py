@@ -216,3 +216,14 @@ def test_a_column_the_cohort_lacks_is_named(four_pairs):
 def test_an_unknown_success_is_refused(four_pairs):
     with pytest.raises(EstimationError, match="success: retired is not a state"):
         estimate_subgroups(*four_pairs, ["sex"], EffectSpec(success=("retired",)))
+
+
+@pytest.mark.property
+def test_pooling_the_kinds_of_exit_that_are_no_success_moves_no_effect(random_study):
+    cohort, comparison, follow_up = random_study(4, ties=True)
+    horizons = {"horizons_days": (3,), "rmst_days": 3}
+    apart = estimate_subgroups(cohort, comparison, follow_up, ["sex"], EffectSpec(success=("work",), smallest_arm=2, **horizons))
+    pooled = follow_up.pooled(("work",))
+    together = estimate_subgroups(cohort, comparison, pooled, ["sex"], EffectSpec(success=("success",), smallest_arm=2, **horizons))
+    assert pooled.states == ("success", "other")
+    pd.testing.assert_frame_equal(apart.to_frame(), together.to_frame(), check_exact=True)

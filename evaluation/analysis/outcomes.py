@@ -7,7 +7,7 @@ they were recorded in beside them, so that axes and sentences can speak it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
@@ -21,6 +21,7 @@ from evaluation.errors import InputError, Problem
 
 CENSORED = "censored"
 EVENT = "event"
+SUCCESS, OTHER = "success", "other"  # of a pooled follow-up
 ANY = "any"  # success as the spec defines it, whatever the state
 _RESERVED = {CENSORED: "a state called censored", ANY: "a state called any"}  # such labels must not pass for our own
 
@@ -108,6 +109,11 @@ class FollowUp:
     def states(self) -> tuple[str, ...]:
         """The states people can leave to, in order."""
         return tuple(self.state.categories[1:])
+
+    def pooled(self, success: Sequence[str]) -> FollowUp:
+        """Give the same follow-up with two kinds of exit, success and any other, for where the kinds do not matter and memory does."""
+        kind = np.where(self.state.codes == 0, 0, np.where(self.state.isin(list(success)), 1, 2))
+        return replace(self, state=pd.Categorical.from_codes(kind.tolist(), pd.Index([CENSORED, SUCCESS, OTHER])))
 
     def to_frame(self) -> pd.DataFrame:
         """Give person, days and state as a table."""
