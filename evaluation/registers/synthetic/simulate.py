@@ -196,9 +196,11 @@ def _walk_the_pool(
     """
     surplus = math.ceil(SURPLUS * (spec.n_participants + spec.pool))
     people, noise = draw_people(surplus, drawing), walk.draw_noise(surplus, noising)
-    nobody = np.zeros_like(places)
-    rehearsal = walk.walk(people, noise, effect=spec.effect, log_weight=_log_weight(spec, people), places=nobody)
-    present = np.flatnonzero(_present(rehearsal, surplus))
+    early = np.flatnonzero(people.entry < FIRST_YEAR_OF_INTEREST.astype("datetime64[D]"))  # who enters later is there for certain
+    first, nobody = people.take(early), np.zeros_like(places)
+    rehearsal = walk.walk(first, noise.take(early), effect=spec.effect, log_weight=_log_weight(spec, first), places=nobody)
+    gone = early[~_present(rehearsal, len(early))]
+    present = np.setdiff1d(np.arange(surplus), gone)
     wanted = int(places.sum()) + spec.pool
     kept = present[:wanted]
     people, noise = people.take(kept), noise.take(kept)
