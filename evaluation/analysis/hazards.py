@@ -353,10 +353,10 @@ def check_proportionality(cohort: Cohort, comparison: Comparison, follow_up: Fol
     EstimationError
         As `adjusted_hazard_ratio`.
     """
-    from lifelines.statistics import proportional_hazard_test  # heavy: a second, needed for this page only
-
     spec = spec or EffectSpec()
     frame = _lifelines_frame(cohort, comparison, follow_up, spec)
+    from lifelines.statistics import proportional_hazard_test  # heavy: a second, and not needed for people too many
+
     fitted = _fit_lifelines(frame, spec.level)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # lifelines repeats its remark on weights, which the clustered variance answers

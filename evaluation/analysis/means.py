@@ -225,7 +225,7 @@ class _Arms:
         for side in (True, False):
             mine = self.treated == side
             share[mine] /= share[mine].sum() or 1.0
-            count[side] = len(np.unique(self.person[mine & counted]))
+            count[side] = int(np.count_nonzero(np.bincount(self.person[mine & counted])))
         return _Shares(self, share, count)
 
 

@@ -288,7 +288,7 @@ class Compared:
 
     def n_people(self, rows: NDArray[np.intp]) -> int:
         """Count the different people among the compared `rows`."""
-        return len(np.unique(self.person[rows]))
+        return int(np.count_nonzero(np.bincount(self.person[rows])))
 
 
 def compared_follow_up(cohort: Cohort, comparison: Comparison, follow_up: FollowUp) -> Compared:

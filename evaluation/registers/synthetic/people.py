@@ -8,6 +8,7 @@ whether they also decide who starts is a choice of the simulation (sorting, hidd
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -59,6 +60,16 @@ class People:
 
     def __len__(self) -> int:
         return len(self.entry)
+
+    @cached_property
+    def women(self) -> NDArray[np.bool_]:
+        """Who is a woman, shape (n,)."""
+        return (self.traits["kon"] == "2").to_numpy()
+
+    @cached_property
+    def outside_europe(self) -> NDArray[np.bool_]:
+        """Who was born outside Europe, shape (n,)."""
+        return self.traits["fodelselandgrupp"].isin(OUTSIDE_EUROPE).to_numpy()
 
     def take(self, rows: NDArray[np.intp]) -> People:
         """Give some of the people, in the order asked for."""

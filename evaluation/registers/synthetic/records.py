@@ -280,9 +280,8 @@ def _pay(people: People, works: pd.DataFrame, rng: np.random.Generator) -> pd.Da
     employer = (person * 7_919 + changes * 104_729) % EMPLOYERS
     pay = np.round(people.traits["pay"].to_numpy()[person] * rng.normal(1.0, 0.06, len(person)), -2).clip(1_000).astype(np.int64)
     names = np.array([f"F{number:05d}" for number in range(EMPLOYERS)], dtype=object)
-    return pd.DataFrame(
-        {"person": person, "manad": months_text(FIRST_PAY_MONTH + month), "arbetsgivare_lopnr": names[employer], "kontant_ersattning": pay}
-    )
+    calendar = months_text(FIRST_PAY_MONTH + np.arange(at_work.shape[1]))
+    return pd.DataFrame({"person": person, "manad": calendar[month], "arbetsgivare_lopnr": names[employer], "kontant_ersattning": pay})
 
 
 def _days_in_years(spells: pd.DataFrame, n: int) -> NDArray[np.int64]:
@@ -341,7 +340,7 @@ def _assistance(people: People, works: pd.DataFrame, gone: NDArray[np.datetime64
         {
             "person": person,
             "hushall_lopnr": households[person],
-            "manad": months_text(month[column]),
+            "manad": months_text(month)[column],
             "belopp_kr": amount[person],
             "forsorjningshinder": obstacle[person],
             "roll": role[person],

@@ -104,7 +104,9 @@ def _outcomes(people: People, ids: NDArray[np.object_], start: NDArray[np.dateti
     frame["kon"] = people.traits["kon"].to_numpy()
     origin = classify_origin(people.traits, load_contract().codes["fodelselandgrupp"])
     frame["fas"] = np.where(start < SECOND_PHASE, "1", "2.0")
-    occupied = {f"state_{month}": names[at.state(start + day)] for month, day in enumerate(STATE_DAYS)}
+    occupied = {
+        f"state_{month}": pd.Categorical.from_codes(at.state(start + day).tolist(), pd.Index(walk.STATES)) for month, day in enumerate(STATE_DAYS)
+    }
     return pd.concat([frame, origin, pd.DataFrame(occupied)], axis=1)
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from evaluation.registers.synthetic.people import FIRST_MONTH, OUTSIDE_EUROPE, People
+from evaluation.registers.synthetic.people import FIRST_MONTH, People
 
 # in the walk's own order; the names are those of data_schema/codes/tillstand.csv, and JUG and open unemployment are one
 UNEMPLOYED = 0
@@ -220,7 +220,6 @@ def walk(
     state, since = np.full(n, BEFORE, dtype=np.int8), np.full(n, np.datetime64("NaT"), dtype="datetime64[D]")
     jug, registered = since.copy(), people.registered.copy()
     start, offered, lowest = since.copy(), since.copy(), np.full(len(months), np.inf)
-    outside = people.traits["fodelselandgrupp"].isin(OUTSIDE_EUROPE).to_numpy()
     moves = _Moves()
     for number, month in enumerate(months):
         first = month.astype("datetime64[D]")
@@ -228,7 +227,7 @@ def walk(
         moves.add(retired, first, PENSION, jug)
         state[retired] = PENSION
 
-        leaving, destination = _draw_moves(people, noise, number, month, state, since, jug, registered, start, outside, effect)
+        leaving, destination = _draw_moves(people, noise, number, month, state, since, jug, registered, start, effect)
         day = first + noise.day[:, number].astype(np.int64)
         if places[number]:
             begin = first + noise.start_day
@@ -268,7 +267,6 @@ def _draw_moves(
     jug: NDArray[np.datetime64],
     registered: NDArray[np.datetime64],
     start: NDArray[np.datetime64],
-    outside: NDArray[np.bool_],
     effect: Effect,
 ) -> tuple[NDArray[np.bool_], NDArray[np.int8]]:
     """Draw who leaves their state this month, and for which."""
@@ -283,9 +281,8 @@ def _draw_moves(
     hazard[:, SUBSIDISED - 1] *= np.where((first - jug[here]).astype(np.int64) >= EXTRA_SERVICE_DAYS, 1.6, 0.4)
     hazard[:, DISABILITY - 1] *= np.where(people.traits["disabled"].to_numpy()[here], 6.0, 0.1)
     young = (month.astype("datetime64[Y]").astype(np.int64) + 1970 - people.traits["fodelsear"].to_numpy()[here]) < 42
-    women = (people.traits["kon"] == "2").to_numpy()[here]
-    hazard[:, PARENTAL - 1] *= np.where(young, np.where(women, 3.0, 0.8), 0.0)
-    hazard *= effect.factors(elapsed, outside[here])
+    hazard[:, PARENTAL - 1] *= np.where(young, np.where(people.women[here], 3.0, 0.8), 0.0)
+    hazard *= effect.factors(elapsed, people.outside_europe[here])
     total = hazard.sum(axis=1)
     leave = noise.move[here, number] < -np.expm1(-total)
     steps = np.cumsum(hazard[leave], axis=1)
