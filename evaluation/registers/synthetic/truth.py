@@ -72,7 +72,8 @@ def true_effects(potential: pd.DataFrame) -> pd.DataFrame:
         horizon are counted, as in an estimate with equal potential follow-up. Differences of effects between two levels are rows of their own,
         without `started` and `otherwise`.
     """
-    wide = {str(name): part.reset_index(drop=True) for name, part in potential.groupby("world")}
+    counted = potential.astype({f"state_{month}": pd.CategoricalDtype(list(walk.STATES)) for month in range(len(STATE_DAYS))})
+    wide = {str(name): part.reset_index(drop=True) for name, part in counted.groupby("world")}
     now = wide["factual"]
     crossed = now["kon"].str.cat(now[DEFINITIONS[0]], sep=" x ")
     groupings = {"kon": now["kon"], **{name: now[name] for name in DEFINITIONS}, f"kon x {DEFINITIONS[0]}": crossed, "fas": now["fas"]}
@@ -104,9 +105,7 @@ def _outcomes(people: People, ids: NDArray[np.object_], start: NDArray[np.dateti
     frame["kon"] = people.traits["kon"].to_numpy()
     origin = classify_origin(people.traits, load_contract().codes["fodelselandgrupp"])
     frame["fas"] = np.where(start < SECOND_PHASE, "1", "2.0")
-    occupied = {
-        f"state_{month}": pd.Categorical.from_codes(at.state(start + day).tolist(), pd.Index(walk.STATES)) for month, day in enumerate(STATE_DAYS)
-    }
+    occupied = {f"state_{month}": names[at.state(start + day)] for month, day in enumerate(STATE_DAYS)}
     return pd.concat([frame, origin, pd.DataFrame(occupied)], axis=1)
 
 
