@@ -13,19 +13,27 @@ from .registers.synthetic.writing import write_registers as write_registers
 from .design.cohort import Cohort as Cohort, cohort_from_table as cohort_from_table, cohort_from_trials as cohort_from_trials
 from .design.risk_sets import CohortSpec as CohortSpec, cohort_at_dates as cohort_at_dates, select_cohort as select_cohort
 from .design.propensity import (
+    PropensityModel as PropensityModel,
     PropensityScores as PropensityScores,
     PropensitySpec as PropensitySpec,
     estimate_propensity as estimate_propensity,
     scores_from_table as scores_from_table,
 )
-from .design.matching import (
-    Comparison as Comparison,
-    MatchingSpec as MatchingSpec,
-    comparison_from_sets as comparison_from_sets,
-    match_cohort as match_cohort,
-)
-from .design.balance import Balance as Balance, assess_balance as assess_balance
+from .design.support import Support as Support, SupportSpec as SupportSpec, trim_support as trim_support
+from .design.comparison import Comparison as Comparison
+from .design.matching import MatchingSpec as MatchingSpec, match_cohort as match_cohort
+from .design.optimal import OptimalSpec as OptimalSpec
+from .design.full import FullSpec as FullSpec
+from .design.coarsened import CoarsenedSpec as CoarsenedSpec
+from .design.subclasses import SubclassSpec as SubclassSpec
+from .design.cardinality import CardinalitySpec as CardinalitySpec
+from .design.tightest import TightestCaliper as TightestCaliper, tightest_caliper as tightest_caliper
+from .design.weighting import WeightingSpec as WeightingSpec, weight_cohort as weight_cohort, weight_report as weight_report
+from .design.sets import comparison_from_sets as comparison_from_sets
+from .design.balance import Balance as Balance, assess_balance as assess_balance, assess_second_order as assess_second_order
+from .design.prognosis import PrognosisBalance as PrognosisBalance, PrognosisSpec as PrognosisSpec, assess_prognosis as assess_prognosis
 from .design.verdict import DesignLimits as DesignLimits, Verdict as Verdict, judge_design as judge_design
+from .design.designs import Designs as Designs, compare_designs as compare_designs, design_grid as design_grid
 from .analysis.outcomes import FollowUp as FollowUp, TimeUnit as TimeUnit, TimeWeights as TimeWeights, followup_from_table as followup_from_table
 from .analysis.exits import OutcomeSpec as OutcomeSpec, observe_outcomes as observe_outcomes
 from .analysis.trajectories import Trajectory as Trajectory, observe_trajectories as observe_trajectories

@@ -14,18 +14,26 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
 from evaluation.analysis.curves import EffectSpec
 from evaluation.analysis.exits import EARNINGS, Definition, OutcomeSpec
 from evaluation.analysis.outcomes import TimeUnit
+from evaluation.design.cardinality import CardinalitySpec
+from evaluation.design.coarsened import CoarsenedSpec
 from evaluation.design.covariates import COVARIATES
+from evaluation.design.designs import AnyDesign
+from evaluation.design.full import FullSpec
 from evaluation.design.matching import MatchingSpec
+from evaluation.design.optimal import OptimalSpec
 from evaluation.design.propensity import PropensitySpec
 from evaluation.design.risk_sets import BAND, SEX, TRIAL, CohortSpec
+from evaluation.design.subclasses import SubclassSpec
+from evaluation.design.support import SupportSpec
 from evaluation.design.verdict import DesignLimits
+from evaluation.design.weighting import WeightingSpec
 from evaluation.errors import PlanError, Problem
 from evaluation.plan_sections import CohortSection, DataSection, EffectsSection, RegistersSection, Section, Text, Wording
 from evaluation.plan_sections import DisclosureSection as DisclosureSection
@@ -38,6 +46,25 @@ from evaluation.registers.origin import DEFINITIONS
 _ALIKE = 0.7  # likeness of two names, from 0 to 1, above which one may be a misspelling of the other
 
 
+def _method(section: object) -> object:
+    """Give the method a section [matching] names: nearest neighbours where it names none."""
+    return section.get("method", "nearest") if isinstance(section, Mapping) else getattr(section, "method", None)
+
+
+Matching = Annotated[
+    Annotated[MatchingSpec, Tag("nearest")]
+    | Annotated[OptimalSpec, Tag("optimal")]
+    | Annotated[FullSpec, Tag("full")]
+    | Annotated[CoarsenedSpec, Tag("coarsened")]
+    | Annotated[SubclassSpec, Tag("subclasses")]
+    | Annotated[CardinalitySpec, Tag("cardinality")],
+    Discriminator(_method),
+]
+_METHODS: dict[str | int, type[BaseModel]] = {
+    str(spec.model_fields["method"].default): spec for spec in (MatchingSpec, OptimalSpec, FullSpec, CoarsenedSpec, SubclassSpec, CardinalitySpec)
+}
+
+
 class Plan(Section, ABC):
     """One study, decided beforehand: what every plan says, wherever its people come from.
 
@@ -46,7 +73,9 @@ class Plan(Section, ABC):
 
     wording: Wording
     propensity: PropensitySpec = PropensitySpec()
-    matching: MatchingSpec = MatchingSpec()
+    support: SupportSpec | None = Field(default=None, description="who is left out where the groups do not overlap; left out: nobody")
+    matching: Matching = MatchingSpec()
+    weighting: WeightingSpec | None = Field(default=None, description="instead of a section [matching]: people are weighted, and nobody is paired")
     limits: DesignLimits = DesignLimits()
     effects: EffectsSection
     subgroups: SubgroupSection = SubgroupSection()
@@ -54,6 +83,18 @@ class Plan(Section, ABC):
     strict: bool = Field(default=False, description="refuse to open the outcomes if a design check fails")
     folder: Path = Path()
     sha256: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_comparison(cls, values: object) -> object:
+        if isinstance(values, Mapping) and "matching" in values and "weighting" in values:
+            raise ValueError("the comparison is made in one way: give a section [matching] or a section [weighting], not both")
+        return values
+
+    @property
+    def comparison(self) -> AnyDesign:
+        """How the comparison is made."""
+        return self.weighting or self.matching
 
     @property
     @abstractmethod
@@ -108,7 +149,7 @@ class TablePlan(Plan):
 
     @model_validator(mode="after")
     def _design_before_outcomes(self) -> TablePlan:
-        used = {*self.cohort.covariates, *self.cohort.strata, *self.matching.exact, *self.subgroups.columns}
+        used = {*self.cohort.covariates, *self.cohort.strata, *self.comparison.exact, *self.subgroups.columns}
         outcomes = sorted(used & set(self.outcome.columns))
         if outcomes:
             raise ValueError(
@@ -152,10 +193,10 @@ class RegisterPlan(Plan):
 
     registers: RegistersSection
     cohort: CohortSpec
-    matching: MatchingSpec = MatchingSpec(exact=(TRIAL, BAND))
+    matching: Matching = MatchingSpec(exact=(TRIAL, BAND))
     outcome: OutcomeSpec = OutcomeSpec()
 
-    @field_validator("matching", mode="before")
+    @field_validator("matching", "weighting", mode="before")
     @classmethod
     def _exact_on_time(cls, value: object) -> object:
         """Match within calendar month and time in JUG, unless the plan says which columns are exact."""
@@ -170,7 +211,7 @@ class RegisterPlan(Plan):
             Problem.unknown(where, f"{name} is not {what}", name, columns)
             for where, names, what, columns in (
                 ("cohort.covariates", self.cohort.covariates or (), "a covariate", COVARIATES),
-                ("matching.exact", self.matching.exact, "a column of the cohort", known),
+                (f"{'weighting' if self.weighting else 'matching'}.exact", self.comparison.exact, "a column of the cohort", known),
                 ("subgroups", self.subgroups.columns, "a column of the cohort", known),
             )
             for name in names
@@ -273,8 +314,10 @@ def read_plan(values: Mapping[str, Any], *, folder: Path = Path(), sha256: str =
 
 
 def _place(location: tuple[str | int, ...]) -> str:
-    """Write where in the plan; pydantic adds the name of each type it tried, which is not a key."""
-    return ".".join(str(part) for part in location if part not in ("str", "int", "bool", "tuple[str, ...]")) or "plan"
+    """Write where in the plan; pydantic adds the name of each type it tried, and the method of a section [matching], which are not keys."""
+    method = location[1:2] if location[:1] == ("matching",) and location[1:2] and location[1] in _METHODS else ()
+    keys = [part for part in location if part not in ("str", "int", "bool", "tuple[str, ...]", *method)]
+    return ".".join(map(str, keys)) or "plan"
 
 
 def _sentence(plan: type[Plan], where: str, location: tuple[str | int, ...], kind: str, message: str) -> str:
@@ -283,16 +326,20 @@ def _sentence(plan: type[Plan], where: str, location: tuple[str | int, ...], kin
         return f"{where}: is not a key of the plan" + (f"; did you mean {near[0]}?" if near else "")
     if kind == "missing":
         return f"{where}: must be given"
+    if kind == "union_tag_invalid":
+        return f"{where}: must have one of the methods {', '.join(map(str, _METHODS))}"
     return f"{where}: {message.removeprefix('Value error, ')[:1].lower()}{message.removeprefix('Value error, ')[1:]}"
 
 
 def _keys_at(plan: type[Plan], location: tuple[str | int, ...]) -> list[str]:
     """Give the valid keys of the section at `location`."""
     section: Any = plan
+    if location[:1] == ("matching",):
+        section, location = _METHODS[location[1]], location[2:]
     for part in location:
         field = section.model_fields.get(str(part)) if isinstance(section, type) and issubclass(section, BaseModel) else None
         if field is None:
             return list(Text.model_fields)
-        section = field.annotation
+        section = next((kind for kind in get_args(field.annotation) if kind is not type(None)), field.annotation)  # a section may be left out
     fields = section.model_fields if isinstance(section, type) and issubclass(section, BaseModel) else Text.model_fields
     return [key for key in fields if key not in ("folder", "sha256")]

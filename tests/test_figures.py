@@ -35,6 +35,8 @@ from evaluation.reporting.figures import (
     shown_until,
     svg_text,
 )
+from evaluation.reporting.figures.love import draw_love_panels
+from evaluation.reporting.figures.overlap import draw_preference
 from evaluation.reporting.figures.shares import AREAS, spread_apart
 from evaluation.reporting.overlap import bin_overlap
 
@@ -103,6 +105,12 @@ def overlap(people=400):
     return draw_overlap(*draws, *(draws > 0.4).astype(float), words=SWEDISH, gate=Gate(10))
 
 
+def preference(people=400, words=SWEDISH, axis=None, band="Båda sidorna var verkliga möjligheter: 71 % av alla"):
+    draws = np.random.default_rng(7).beta([[4], [3]], [[3], [4]], (2, people))
+    axis = axis or "Preferenspoäng: benägenheten att delta när det har räknats bort hur vanligt det är att delta"
+    return draw_preference(*draws, axis=axis, band=band, words=words, gate=Gate(10))
+
+
 def make_step(position):
     """By turns a step of both sides, of the participants and of the pool; the first has nobody left out."""
     sides = (ARMS, ARMS[:1], ARMS[1:])[position % 3]
@@ -135,6 +143,9 @@ STATES = [("work", "Arbete utan stöd, eller eget företag: den första anställ
 FIGURES = {
     "overlap": overlap,
     "overlap of few": lambda: overlap(people=8),
+    "preference": preference,
+    "preference of few": lambda: preference(people=8),
+    "preference in English": lambda: preference(words=ENGLISH, axis="Preference score", band="Either side was a real possibility: 71% of everybody"),
     "curves": lambda: draw_curves(MANY, "any", ticks=[0, 13, 26, 39, 52], verticals=[26], **WEEKS),
     "curves with dense ticks": lambda: draw_curves(MANY, "any", ticks=range(53), **WEEKS),
     "curves without ticks": lambda: draw_curves(MANY, "any", ticks=[], **WEEKS),
@@ -279,6 +290,18 @@ def test_bars_are_shares_of_their_group_and_bars_of_few_are_nothing():
     heights = [round(float(bar.get_height()), 6) for bar in figure.axes[0].patches]
     # everybody and compared, treated and control; beside the bin of 3 the one of 7, for the three bins make a whole
     assert heights == [10 / 20, 10 / 20, -12 / 20, -8 / 20, -6 / 30, -24 / 30]
+
+
+@pytest.mark.hand
+def test_preferences_are_shares_of_their_group_over_the_band_of_equipoise_and_shares_of_few_are_nothing():
+    treated, control = np.repeat([0.15, 0.25, 0.35], [3, 10, 7]), np.repeat([0.15, 0.25], [12, 8])
+    (axes,) = draw_preference(treated, control, axis="", band="", words=SWEDISH, gate=Gate(5)).axes
+    band, *drawn = axes.patches
+    assert (band.get_x(), band.get_x() + band.get_width()) == pytest.approx((0.3, 0.7))
+    heights = [[round(float(share), 6) for share in line.get_data().values if share == share] for line in drawn[1::2]]
+    # of the treated the bin of 3 is hidden, and with it that of 7, for the three bins make a whole
+    assert heights == [[10 / 20], [12 / 20, 8 / 20]]
+    assert axes.get_xlim() == (0, 1)
 
 
 @pytest.mark.hand
@@ -442,3 +465,69 @@ def test_english_words_change_the_words_and_nothing_else():
     rows = [ForestRow("All", 1.5, -1.25, 4, "overall", "1.5")]
     assert "−1" in read(draw_forest(rows, words=SWEDISH))
     assert "← fewer more →" in read(draw_forest(rows, words=english))
+
+
+# Love plots with a panel for each group
+
+
+def panel_table(groups, rows, language=SWEDISH):
+    label = [LONG[0], LONG[1], "Ålder, år", "Arbetsinkomst året före, tusen kronor", "Född utanför Europa"][:rows]
+    table = pd.DataFrame([(group, name) for group in groups for name in label], columns=["panel", "label"])
+    draws = np.random.default_rng(len(table)).normal(size=(2, len(table)))
+    return table.assign(smd_before=0.5 * draws[0], smd_after=0.05 * draws[1], smd_chance=0.2)
+
+
+ENGLISH = replace(
+    SWEDISH,
+    before="Before matching",
+    after="After matching",
+    limit="limit in the plan, ±0.25",
+    smd_axis="Difference between the groups, in standard deviations among the participants",
+    number=lambda value, decimals: f"{value:,.{decimals}f}".replace("-", "−"),
+)
+GROUPS = ["Kvinnor, födda i Sverige", "Kvinnor, födda utanför Europa", "Män", "Uppgift saknas", "Deltagare i introduktionsprogrammet", "F", "G"]
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("language", [SWEDISH, ENGLISH], ids=["sv", "en"])
+@pytest.mark.parametrize("groups", range(1, 8))
+def test_no_text_of_the_panels_meets_another_leaves_the_page_or_is_too_small(groups, language):
+    figure = draw_love_panels(panel_table(GROUPS[:groups], 4), limit=0.25, words=language, chance="vad slumpen ensam ger i en så liten grupp")
+    placed = texts(figure)
+    assert [text for text, box, _ in placed if box.x0 < 0 or box.y0 < 0 or box.x1 > figure.bbox.x1 or box.y1 > figure.bbox.y1] == []
+    assert [(one, other) for (one, box, _), (other, second, _) in combinations(placed, 2) if box.overlaps(second)] == []
+    assert min(text.get_fontsize() for _, _, text in placed) >= 9.5
+    assert len(figure.axes) == groups
+    assert len({axes.get_xlim() for axes in figure.axes}) == 1
+
+
+@pytest.mark.hand
+def test_panels_share_their_rows_the_farthest_in_any_group_first():
+    rows = [
+        ("men", "age", 0.1, 0.0),
+        ("men", "school", -0.2, 0.1),
+        ("women", "school", 0.1, 0.05),
+        ("women", "age", -0.5, -0.1),
+        ("women", "pay", 0.3, 0.2),
+    ]
+    figure = draw_love_panels(pd.DataFrame(rows, columns=["panel", "label", "smd_before", "smd_after"]), limit=0.25, words=SWEDISH)
+    assert [text for text, _, _ in texts(figure) if text in {"age", "school", "pay"}] == ["age", "pay", "school"]
+    levels = {}
+    for axes, panel in zip(figure.axes, ("men", "women"), strict=True):
+        marks = [line for line in axes.lines if line.get_marker() == "o"]
+        levels[panel] = {(round(line.get_ydata()[0], 6), line.get_xdata()[0]) for line in marks}
+    first, second, third = sorted({level for level, _ in levels["women"]})
+    assert levels["men"] == {(first, 0.1), (first, 0.0), (third, -0.2), (third, 0.1)}  # pay makes no row among men
+    assert levels["women"] == {(first, -0.5), (first, -0.1), (second, 0.3), (second, 0.2), (third, 0.1), (third, 0.05)}
+
+
+@pytest.mark.hand
+def test_the_band_of_chance_is_as_wide_as_its_group_is_small_and_ends_with_the_axis():
+    table = panel_table(["small", "large", "without"], 3)
+    table["smd_chance"] = table["panel"].map({"small": 50.0, "large": 0.07, "without": NOTHING})
+    small, large, without = draw_love_panels(table, limit=0.1, words=SWEDISH, chance="slump").axes
+    assert not without.patches
+    assert [patch.get_x() for patch in large.patches] == [-0.07]
+    assert [patch.get_width() for patch in large.patches] == pytest.approx([0.14])
+    assert [(patch.get_x(), patch.get_x() + patch.get_width()) for patch in small.patches] == [pytest.approx(small.get_xlim())]
+    assert not any(axes.patches for axes in draw_love_panels(table, limit=0.1, words=SWEDISH).axes)

@@ -27,7 +27,7 @@ from evaluation.analysis.hazards import (
 )
 from evaluation.analysis.outcomes import TimeWeights, followup_from_table
 from evaluation.design.cohort import cohort_from_table
-from evaluation.design.matching import comparison_from_sets
+from evaluation.design.sets import comparison_from_sets
 from evaluation.errors import EstimationError
 
 SAME_FORMULA = 1e-8  # R prints 11 digits, and its own iterations stop at 1e-9 of the log-likelihood

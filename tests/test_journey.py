@@ -323,7 +323,7 @@ def words(element: HtmlElement) -> str:
 def test_every_figure_of_a_register_study_is_named_described_and_followed_by_its_table(page: HtmlElement) -> None:
     drawn = list(page.iter("figure"))
     assert {svg.get("aria-labelledby").split("-")[0] for svg in page.iter("svg")} == {
-        *("flow", "overlap", "love", "curves", "parts", "points", "places", "forest", "definitions")
+        *("flow", "overlap", "love", "verdict", "curves", "parts", "points", "places", "forest", "definitions")
     }
     for figure in drawn:
         assert figure.getnext().find("table") is not None

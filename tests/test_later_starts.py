@@ -12,7 +12,7 @@ from evaluation.analysis.effects import estimate_effects
 from evaluation.analysis.later_starts import CensoringSpec, censor_later_starts
 from evaluation.analysis.outcomes import FollowUp, TimeUnit
 from evaluation.design.cohort import cohort_from_table, cohort_from_trials
-from evaluation.design.matching import comparison_from_sets
+from evaluation.design.sets import comparison_from_sets
 from evaluation.errors import InputError, UnmatchedWarning
 
 SAME_ARITHMETIC = 1e-7  # Newton's steps stop at 1e-7 standard deviations of a column

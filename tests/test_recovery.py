@@ -9,7 +9,8 @@ import pytest
 from evaluation.analysis.curves import EffectSpec
 from evaluation.analysis.effects import effects_within, estimate_effects
 from evaluation.analysis.outcomes import compared_follow_up, followup_from_table
-from evaluation.design.matching import MatchingSpec, comparison_from_sets
+from evaluation.design.matching import MatchingSpec
+from evaluation.design.sets import comparison_from_sets
 from evaluation.errors import UnmatchedWarning
 
 WORLDS = 1_000

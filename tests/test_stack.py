@@ -13,8 +13,10 @@ from evaluation.analysis.effects import estimate_effects
 from evaluation.analysis.estimates import Clusters
 from evaluation.analysis.outcomes import FollowUp, TimeUnit, TimeWeights
 from evaluation.design.cohort import Cohort, cohort_from_table, cohort_from_trials
-from evaluation.design.matching import Comparison, MatchingSpec, comparison_from_sets, match_cohort
+from evaluation.design.comparison import Comparison
+from evaluation.design.matching import MatchingSpec, match_cohort
 from evaluation.design.propensity import Overlap, PropensityScores, estimate_propensity
+from evaluation.design.sets import comparison_from_sets
 from evaluation.errors import InputError, UnmatchedWarning
 
 SAME_ARITHMETIC = 1e-10  # two algorithms for one formula

@@ -103,7 +103,7 @@ def test_the_design_is_the_same_whatever_the_outcomes_say(plan: Plan, garbage: o
 
 
 def test_a_design_holds_nothing_of_the_follow_up() -> None:
-    names = ["plan", "schema", "cohort", "scores", "comparison", "balance", "verdict", "synthetic", "absent"]
+    names = ["plan", "schema", "cohort", "scores", "comparison", "balance", "verdict", "synthetic", "absent", "support"]
     assert [field.name for field in fields(Design)] == names
 
 

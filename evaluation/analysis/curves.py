@@ -23,11 +23,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from scipy.sparse import csr_array
 
+from evaluation.analysis.estimated_weights import EstimatedWeights
 from evaluation.analysis.estimates import Clusters, log_log_interval
 from evaluation.analysis.outcomes import ANY, Compared, FollowUp, compared_follow_up
 from evaluation.design.cohort import Bools, Cohort, Floats
-from evaluation.design.matching import Comparison
+from evaluation.design.comparison import Comparison
 from evaluation.errors import EstimationError
 
 ARMS = ("treated", "control")
@@ -127,9 +129,13 @@ def estimate_curves(cohort: Cohort, comparison: Comparison, follow_up: FollowUp,
         incidences = incidences_by_state(compared, success, inside)
         hazards = incidences[ANY].hazards
         people = len(followed[arm]) - np.searchsorted(followed[arm], hazards.times, side="left")
-        ways = _ways(compared.clusters, inside, len(compared.days), hazards)
+        ways = _ways(compared.clusters, inside, hazards)
         for state, incidence in incidences.items():
-            error = _std_errors(incidence, ways)
+            variance = _variances(incidence, ways)
+            if compared.clusters.weights is not None:
+                variance += _variances_through_weights(incidence, compared.clusters, compared.clusters.weights, inside)
+            variance[incidence.probability == 1] = 0.0  # everybody has left: what the sums leave is rounding
+            error = np.sqrt(np.maximum(variance, 0.0))
             low, high = log_log_interval(incidence.probability, error, spec.level)
             names = np.full(len(error), arm), np.full(len(error), state)
             columns = (*names, hazards.times, people, hazards.at_risk, incidence.probability, error, low, high)
@@ -265,6 +271,26 @@ class Incidence:
         value = day - float(area.sum())
         return value, self._influence(count, -(day - times) * self.hazards.before[:count], ahead - (day - times) * probability)
 
+    def along(self, columns: csr_array) -> Floats:
+        """Give the sum of each of `columns`, shape (people, k), times the influences, at every exit day, shape (J, k).
+
+        It is the derivative of :math:`F` as the weights move along the column, so the weights that leave and are at risk are all it takes.
+        """
+        hazards = self.hazards
+        of_pieces = columns if hazards.owner is None else columns[hazards.owner]
+
+        def on_day(day: NDArray[np.intp], chosen: Bools) -> Floats:
+            piece = np.flatnonzero(chosen & (day >= 0))
+            shape = (len(hazards.times), len(hazards.last))
+            return np.asarray((csr_array((hazards.weight[piece], (day[piece], piece)), shape=shape) @ of_pieces).toarray(), dtype=np.float64)
+
+        everyone = np.ones(len(hazards.last), dtype=bool)
+        at_risk = np.cumsum((on_day(hazards.last, everyone) - on_day(hazards.since, everyone))[::-1], axis=0)[::-1]
+        success = (on_day(hazards.last, self.success) - self.share[:, None] * at_risk) * (hazards.before / hazards.at_risk)[:, None]
+        exits = (on_day(hazards.last, hazards.left) - hazards.share[:, None] * at_risk) * self.per_leaver[:, None]
+        level = self.probability[:, None]
+        return np.asarray(np.cumsum(success + level * exits, axis=0) - level * np.cumsum(exits, axis=0), dtype=np.float64)
+
     def _influence(self, count: int, for_success: Floats, for_exit: Floats) -> Floats:
         """Sum, over the first `count` exit days, `for_success` times dh_k plus `for_exit` times dh / (1 - h), for each person."""
         hazards = self.hazards
@@ -348,9 +374,9 @@ class _Way:
         return cls(sign, piece[order], (share * hazards.weight[piece])[order], comes[order], bin_of[order], first)
 
 
-def _ways(clusters: Clusters, inside: NDArray[np.intp], people: int, hazards: Hazards) -> list[_Way]:
+def _ways(clusters: Clusters, inside: NDArray[np.intp], hazards: Hazards) -> list[_Way]:
     """Give one arm's ways of clustering; the variance is their signed sum."""
-    place = np.full(people, -1, dtype=np.intp)
+    place = np.full(int(clusters.member.max()) + 1, -1, dtype=np.intp)
     place[inside] = np.arange(len(inside))
     here = np.flatnonzero(place[clusters.member] >= 0)
     member, piece = _pieces_of(place[clusters.member[here]], hazards)
@@ -376,8 +402,8 @@ def _pieces_of(person: NDArray[np.intp], hazards: Hazards) -> tuple[NDArray[np.i
     return position, order[start[person][position] + within]
 
 
-def _std_errors(incidence: Incidence, ways: list[_Way]) -> Floats:
-    """Give the standard error of :math:`F_j` at every exit day, in O(n log n).
+def _variances(incidence: Incidence, ways: list[_Way]) -> Floats:
+    """Give the variance of :math:`F_j` at every exit day, in O(n log n).
 
     The influence of somebody still there is weight x D_j with D_j the same for all; once gone at e it is weight x (alpha_e + beta_e F_j). A
     cluster's sum is thus (R, A, B) . (D_j, 1, F_j), where R is its weight still there and A, B what its leavers brought; the products of R, A
@@ -417,5 +443,17 @@ def _std_errors(incidence: Incidence, ways: list[_Way]) -> Floats:
             if row == column == 0:
                 change[0] += whole @ whole
             variance += way.sign * times * np.cumsum(change)[1:] * direction[row] * direction[column]
-    variance[incidence.probability == 1] = 0.0  # everybody has left: what the sums leave is rounding
-    return np.sqrt(np.maximum(variance, 0.0))
+    return variance
+
+
+def _variances_through_weights(incidence: Incidence, clusters: Clusters, weights: EstimatedWeights, inside: NDArray[np.intp]) -> Floats:
+    """Give what the variance at every exit day gains where weights were estimated, in as many passes as their model has columns.
+
+    The whole influence is the own one plus Z v_j, where v_j is linear in the own one; its square is that of the own, which `_variances` gives, plus
+    2 v_j' Z' own plus v_j' Z'Z v_j, with Z'Z and Z' summed by cluster.
+    """
+    leaves, turn, arrives = weights.passage
+    spread = clusters.spread(arrives)
+    moved = incidence.along(leaves[inside]) @ turn
+    gram = (arrives.T @ spread).toarray()
+    return np.asarray((moved * (2 * incidence.along(spread[inside]) + moved @ gram)).sum(axis=1), dtype=np.float64)

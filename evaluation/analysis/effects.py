@@ -17,7 +17,7 @@ from evaluation.analysis.estimates import Estimate, Ratio, Unit
 from evaluation.analysis.hazards import LogRank, RiskSets, cox_log_ratio, log_rank
 from evaluation.analysis.outcomes import ANY, Compared, FollowUp, TimeUnit, compared_follow_up
 from evaluation.design.cohort import Bools, Cohort, Floats
-from evaluation.design.matching import Comparison
+from evaluation.design.comparison import Comparison
 from evaluation.errors import EstimationError, HorizonError
 
 

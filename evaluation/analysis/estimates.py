@@ -3,7 +3,8 @@
 An estimate computed from weighted people has, for each of them, an influence: what it would gain if that person weighed a little more, times
 the weight (the infinitesimal jackknife). Influences of a difference are differences of influences, and the variance under any dependence is
 the sum over clusters of the squared cluster sums. People matched together form a set; a person may serve in several sets. The two-way variance
-adds both ways of clustering and takes away what is counted twice.
+adds both ways of clustering and takes away what is counted twice. Weights that were themselves estimated move with everybody who was in their model;
+that too is influence, and is added before the sums are taken.
 
 References
 ----------
@@ -23,10 +24,12 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array
 from scipy.special import chdtrc, ndtr, ndtri
 
+from evaluation.analysis.estimated_weights import EstimatedWeights
 from evaluation.design.cohort import Floats
-from evaluation.design.matching import Comparison
+from evaluation.design.comparison import Comparison
 from evaluation.errors import EstimationError
 
 Codes = NDArray[np.intp]
@@ -42,15 +45,17 @@ class Clusters:
     Attributes
     ----------
     member : ndarray of int, shape (k,)
-        Position of each membership's person among the u compared people.
+        Position of each membership's person among the u compared people, followed by those who only had a part in the weights.
     code : ndarray of int, shape (k,)
         The set of each membership, sorted, numbered from 0.
     share : ndarray of float, shape (k,)
         Part of the weight that lies in this membership; 1 for who is in one set.
     person : ndarray of int, shape (u,), or None
-        The person of each compared row of a stack of trials, numbered from 0; None where each has one row.
+        The person of each such row of a stack of trials, numbered from 0; None where each has one row.
     factor : float
         Small-sample factor; 1 for sets and persons, G / (G - 1) where clusters are few.
+    weights : EstimatedWeights or None
+        None where the weights count as given.
     """
 
     member: Codes
@@ -58,26 +63,40 @@ class Clusters:
     share: Floats
     person: Codes | None = None
     factor: float = 1.0
+    weights: EstimatedWeights | None = None
 
     @classmethod
     def of(cls, comparison: Comparison) -> Clusters:
-        """Take the sets and persons of a comparison."""
+        """Take the sets and persons of a comparison; who only had a part in the weights is a set of their own."""
+        rows, model = comparison.rows, comparison.weight_model
         position = np.zeros(len(comparison.weights), dtype=np.intp)
-        position[comparison.rows] = np.arange(len(comparison.rows))
+        position[rows] = np.arange(len(rows))
+        member, code, weights = position[comparison.member_row], comparison.member_set, None
         share = comparison.member_weight / comparison.weights[comparison.member_row]
-        _, person = np.unique(comparison.person_code[comparison.rows], return_inverse=True)
+        if model is not None:
+            weights = EstimatedWeights(model, comparison.weights[rows], comparison.treated[rows])
+            others = np.arange(len(rows), len(model.rows))
+            member, share = np.append(member, others), np.append(share, np.ones(len(others)))
+            code, rows = np.append(code, comparison.n_sets + others - len(rows)), model.rows
+        _, person = np.unique(comparison.person_code[rows], return_inverse=True)
         repeated = len(person) > 0 and int(person.max()) + 1 < len(person)
-        return cls(position[comparison.member_row], comparison.member_set, share, person if repeated else None)
+        return cls(member, code, share, person if repeated else None, weights=weights)
 
     @classmethod
-    def few(cls, ids: ArrayLike) -> Clusters:
+    def few(cls, ids: ArrayLike, weights: EstimatedWeights | None = None) -> Clusters:
         """Cluster the compared people by a coarse id such as a team; fewer than two clusters have no variance."""
+        others = 0 if weights is None else len(weights.model.rows) - len(weights.weight)
+        if others:
+            raise EstimationError(
+                f"clusters: {others} people who are not compared had a part in the weights and have no cluster; "
+                "take them out of the cohort and estimate the scores of the others anew"
+            )
         code = np.unique(np.asarray(ids), return_inverse=True)[1]
         count = int(code.max()) + 1
         if count < 2:
             raise EstimationError("clusters: at least two are needed to see how they vary; give ids that differ")
         order = np.argsort(code, kind="stable")
-        return cls(order, code[order], np.ones(len(order)), factor=count / (count - 1))
+        return cls(order, code[order], np.ones(len(order)), factor=count / (count - 1), weights=weights)
 
     @cached_property
     def nested(self) -> bool:
@@ -102,6 +121,17 @@ class Clusters:
     def _starts(self) -> Codes:
         return np.flatnonzero(np.append(True, self.code[1:] != self.code[:-1]))
 
+    def spread(self, columns: csr_array) -> csr_array:
+        """Give what columns of shape (v, k) are multiplied by from the left, as influences, to give their covariances; shape (v, k)."""
+        people = np.arange(columns.shape[0])
+        sets = csr_array((self.share, (self.code, self.member)), shape=(int(self.code.max()) + 1, len(people)))
+        total = sets.T @ (sets @ columns)
+        if not self.nested:
+            persons = csr_array((np.ones(len(people)), (people if self.person is None else self.person, people)))
+            each = csr_array((self.share, (np.arange(len(self.member)), self.member)), shape=(len(self.member), len(people)))
+            total = total + persons.T @ (persons @ columns) - each.T @ (each @ columns)
+        return csr_array(total * self.factor)
+
     def covariance(self, influence: Floats) -> Floats:
         """Give the covariance of several estimates.
 
@@ -113,6 +143,7 @@ class Clusters:
         -------
         ndarray of float, shape (q, q)
         """
+        influence = influence if self.weights is None else self.weights.carried(influence)
         part = influence[self.member] * self.share[:, None]
         by_set = np.add.reduceat(part, self._starts, axis=0)
         total = by_set.T @ by_set
@@ -123,6 +154,7 @@ class Clusters:
 
     def variance(self, influence: Floats) -> float:
         """Give the variance of one estimate, influence of shape (u,)."""
+        influence = influence if self.weights is None else self.weights.carried(influence)
         part = influence[self.member] * self.share
         by_set = np.add.reduceat(part, self._starts)
         total = float(by_set @ by_set)
@@ -227,8 +259,13 @@ class Estimate:
         """Give the same estimate with variance clustered by `ids`, shape (u,), aligned with `Comparison.rows`; factor G / (G - 1).
 
         Take differences first and cluster the difference: estimates clustered one by one are no longer from the same comparison.
+
+        Raises
+        ------
+        EstimationError
+            If there are fewer than two clusters, or people who are not compared, and so are in none, had a part in the weights.
         """
-        return replace(self, clusters=Clusters.few(ids))
+        return replace(self, clusters=Clusters.few(ids, self.clusters.weights))
 
     def _same_people(self, other: Estimate) -> None:
         if self.clusters is not other.clusters:

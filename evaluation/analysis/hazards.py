@@ -28,7 +28,7 @@ from evaluation.analysis.curves import EffectSpec
 from evaluation.analysis.estimates import Clusters, Estimate, Ratio
 from evaluation.analysis.outcomes import FollowUp, compared_follow_up
 from evaluation.design.cohort import Bools, Cohort, Floats
-from evaluation.design.matching import Comparison
+from evaluation.design.comparison import Comparison
 from evaluation.errors import EstimationError
 
 if TYPE_CHECKING:
@@ -374,7 +374,8 @@ def _lifelines_frame(cohort: Cohort, comparison: Comparison, follow_up: FollowUp
     cox_log_ratio(RiskSets.of(compared.days, success, compared.treated, compared.weight))  # lifelines gives a number even where the ratio is infinite
     cluster = compared.person.copy()
     if compared.clusters.nested:
-        cluster[compared.clusters.member] = compared.clusters.code
+        here = compared.clusters.member < len(cluster)  # after them come those who only had a part in the weights
+        cluster[compared.clusters.member[here]] = compared.clusters.code[here]
     columns = {
         "days": compared.days,
         "event": success,

@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from evaluation.analysis.outcomes import FollowUp, TimeWeights
 from evaluation.analysis.person_months import FEWEST_STARTS, Days, PersonMonths, estimate_start_hazards
 from evaluation.design.cohort import Cohort, Floats, Rows
-from evaluation.design.matching import Comparison
+from evaluation.design.comparison import Comparison
 from evaluation.errors import InputError, Problem
 
 DURATION_BAND = "duration_band"  # the stratum of time already spent waiting, which drives starting

@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from evaluation.analysis.estimates import Clusters, Estimate, Unit
 from evaluation.analysis.trajectories import MONTHS, STATE_DAYS, WITHIN_DAYS, Trajectory
-from evaluation.design.cohort import Bools, Cohort, Floats
-from evaluation.design.matching import Comparison
+from evaluation.design.cohort import Bools, Cohort, Floats, count_people
+from evaluation.design.comparison import Comparison
 from evaluation.errors import InputError, Problem
 
 _UNITS: dict[str, Unit] = {"days": "days", "months": "months", "sek": "sek"}  # what a column of totals is counted in: the end of its name
@@ -225,7 +225,7 @@ class _Arms:
         for side in (True, False):
             mine = self.treated == side
             share[mine] /= share[mine].sum() or 1.0
-            count[side] = int(np.count_nonzero(np.bincount(self.person[mine & counted])))
+            count[side] = count_people(self.person[mine & counted])
         return _Shares(self, share, count)
 
 

@@ -15,8 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evaluation.analysis.estimates import Clusters
-from evaluation.design.cohort import Bools, Cohort, Floats, person_problems
-from evaluation.design.matching import Comparison
+from evaluation.design.cohort import Bools, Cohort, Floats, count_people, person_problems
+from evaluation.design.comparison import Comparison
 from evaluation.errors import InputError, Problem
 
 CENSORED = "censored"
@@ -288,7 +288,7 @@ class Compared:
 
     def n_people(self, rows: NDArray[np.intp]) -> int:
         """Count the different people among the compared `rows`."""
-        return int(np.count_nonzero(np.bincount(self.person[rows])))
+        return count_people(self.person[rows])
 
 
 def compared_follow_up(cohort: Cohort, comparison: Comparison, follow_up: FollowUp) -> Compared:

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from evaluation.design.cohort import Bools, Floats, Rows
-from evaluation.design.propensity import coefficient_table, covariate_columns, maximise_likelihood, no_coefficients
+from evaluation.design.logistic import coefficient_table, maximise_likelihood, no_coefficients
+from evaluation.design.propensity import covariate_columns
 
 FEWEST_STARTS = 5  # a coefficient: fewer make it unreliable (Vittinghoff & McCulloch); a calendar month with fewer is joined with the next
 _COLLINEAR = 1e-9  # share of a column's spread, beyond the columns before it, that is rounding

@@ -24,7 +24,7 @@ from evaluation.analysis.effects import Effects, effects_within
 from evaluation.analysis.estimates import Estimate, wald_test
 from evaluation.analysis.outcomes import Compared, FollowUp, compared_follow_up
 from evaluation.design.cohort import Bools, Cohort, Floats
-from evaluation.design.matching import Comparison
+from evaluation.design.comparison import Comparison
 from evaluation.errors import EstimationError
 
 Key = tuple[str, str]

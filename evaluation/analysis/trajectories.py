@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from evaluation.analysis.exits import UNEMPLOYED, OutcomeSpec, dates_of, first_pay_month, potential_days, seated, states_shown
 from evaluation.analysis.outcomes import Compared, FollowUp, compared_follow_up
 from evaluation.design.cohort import Bools, Cohort, Floats
-from evaluation.design.matching import Comparison
+from evaluation.design.comparison import Comparison
 from evaluation.errors import InputError, Problem
 from evaluation.registers.cleaning import CleanRegisters
 from evaluation.registers.states import States

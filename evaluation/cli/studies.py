@@ -17,6 +17,7 @@ from evaluation.cli.terminal import UNFIT, Choice, Step, exit_codes, steps
 if TYPE_CHECKING:
     import pandas as pd
 
+    from evaluation.design.designs import Designs
     from evaluation.plan import RegisterPlan, TablePlan
     from evaluation.registers.cleaning import CleanRegisters
     from evaluation.study import Design, Study
@@ -30,6 +31,7 @@ PlanFile = Annotated[Path | None, typer.Option("--plan", help="A plan file elsew
 SiteFile = Annotated[Path | None, typer.Option("--site", help="Site file of delivered registers, instead of those in the study's data folder.")]
 OutFolder = Annotated[Path | None, typer.Option("--out", help="Where to write; left out: output/ beside the plan.", file_okay=False)]
 Languages = Annotated[Choice, typer.Option("--language", help="Language of the report.")]
+Compare = Annotated[bool, typer.Option("--compare", help="Set other ways of building the comparison beside the plan's; takes longer.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say only where the results lie.")]
 
 
@@ -64,16 +66,18 @@ def design(
     out: OutFolder = None,
     language: Languages = Choice.BOTH,
     quiet: Quiet = False,
+    compare: Compare = False,
 ) -> None:
     """Build and judge a study's comparison. No outcome is opened, and a table may lack its outcome columns.
 
-    Example: malmokraften design malmokraften
+    Example: malmokraften design malmokraften --compare
     """
     with exit_codes(), steps(quiet) as step:
         loaded = _plan(study, plan, step)
         folder = out or loaded.folder / "output"
         designed = _design(_open(loaded, site, folder, language, step, with_outcomes=False), loaded, step)
-        _write(designed, folder, language, step)
+        alternatives = _alternatives(designed, step) if compare else None
+        _write(designed, folder, language, step, alternatives)
     if not quiet:
         _print_verdict(designed)
 
@@ -193,12 +197,21 @@ def _design(source: pd.DataFrame | CleanRegisters, plan: TablePlan | RegisterPla
         return design_study(source, plan)
 
 
-def _write(study: Study | Design, folder: Path, language: Choice, step: Step) -> None:
+def _alternatives(design: Design, step: Step) -> Designs:
+    step("Trying other ways of building the comparison")
+    from evaluation.design.designs import alternatives_to, compare_designs
+
+    plan = design.plan
+    return compare_designs(design.cohort, design.scores, alternatives_to(plan.comparison), by=plan.subgroups.every, limits=plan.limits)
+
+
+def _write(study: Study | Design, folder: Path, language: Choice, step: Step, alternatives: Designs | None = None) -> None:
     step("Writing the report")
     from evaluation.reporting.report import write_report
 
     wanted = language.languages
-    for file in [write_report(study, folder, language=one, linked=len(wanted) > 1) for one in wanted]:
+    linked = len(wanted) > 1
+    for file in [write_report(study, folder, language=one, linked=linked, alternatives=alternatives) for one in wanted]:
         step.done(f"Report: {file}")
 
 

@@ -1,26 +1,58 @@
 """Are the compared people alike, overall and inside every group that is reported on.
 
 Standardised mean differences with one yardstick, the standard deviation among all treated before matching, so that a difference can only
-shrink because the groups came closer. Variance ratios and Kolmogorov-Smirnov distances see what means do not. No p-values: balance is a
-property of these people, not of a population (Imai, King & Stuart 2008).
+shrink because the groups came closer. Variance ratios, Kolmogorov-Smirnov distances and overlap coefficients see what means do not. No p-values:
+balance is a property of these people, not of a population (Imai, King & Stuart 2008). Only inside groups is chance asked about, for a small group is
+never as alike as a large one, however good the design.
 
 References
 ----------
 Stuart (2010). Matching methods for causal inference. Statistical Science 25(1), 1-21.
 Imai, King & Stuart (2008). Misunderstandings between experimentalists and observationalists about causal inference. JRSS A 171(2), 481-502.
+Franklin et al. (2014). Metrics for covariate balance in cohort studies of causal effects. Statistics in Medicine 33(10), 1685-1699 (overlap).
+Austin (2009). Balance diagnostics for comparing the distribution of baseline covariates between treatment groups in propensity-score matched
+samples. Statistics in Medicine 28(25), 3083-3107 (chance, second order).
 """
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import ndtri
 
-from evaluation.design.cohort import Bools, Cohort, Floats, Rows
-from evaluation.design.matching import Comparison
+from evaluation.design.cohort import Cohort, Floats
+from evaluation.design.comparison import Comparison
+from evaluation.design.distances import (
+    Parts,
+    bin_values,
+    kolmogorov_smirnov,
+    overlap_coefficient,
+    part_means,
+    rank_rows,
+    variance_ratio,
+)
+
+LIMIT_IN_GROUPS = 0.25  # Stuart 2010: from here on the groups are too far apart for a regression to mend; the verdict's own default
+_CHANCE = float(ndtri(0.975))  # 95 % of the differences that chance alone makes lie within so many standard errors of 0
+_FIGURES = ("mean_treated", "mean_control", "smd", "variance_ratio", "ks", "overlap")
+_BEFORE = tuple(f"{figure}_before" for figure in _FIGURES)
+_AFTER = tuple("smd_after" if figure == "smd" else figure for figure in _FIGURES)
+_HEADS = {
+    "mean_treated": "Mean of treated",
+    "mean_control": "Mean of controls",
+    "smd": "Standardised difference",
+    "variance_ratio": "Variance ratio",
+    "ks": "Kolmogorov-Smirnov distance",
+    "overlap": "Overlap",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,9 +63,12 @@ class Balance:
     ----------
     table : DataFrame
         One row per number and per level of a category: variable, level ("" for numbers), mean_treated_before, mean_control_before, smd_before,
-        mean_treated, mean_control, smd_after, variance_ratio_before, variance_ratio (numbers only), ks_before, ks.
+        variance_ratio_before (numbers only), ks_before, overlap_before, and the same after matching: mean_treated, mean_control, smd_after,
+        variance_ratio, ks, overlap.
     subgroups : DataFrame
-        As `table`, for each level of each column in `by`: by, group, treated, control (people) and the same columns.
+        As `table`, for each level of each column in `by`: by, group, treated, control (people compared, in a stack people-in-trials), the same
+        columns, then smd_chance, the difference that chance alone stays within in 95 of 100 such groups, and imbalanced: whether the difference
+        after matching is beyond both the limit and chance.
     effective_control : float
         Kish's effective number of controls after matching.
     """
@@ -49,26 +84,50 @@ class Balance:
 
     def worst_in_subgroups(self, smallest_arm: int) -> float:
         """Give the largest absolute standardised difference inside any group with at least `smallest_arm` people on either side; nan without."""
-        if not len(self.subgroups):
-            return float("nan")
-        reported = self.subgroups[self.subgroups[["treated", "control"]].min(axis=1) >= smallest_arm]
-        return float(reported["smd_after"].abs().max())
+        return float(self._reported(smallest_arm)["smd_after"].abs().max())
+
+    def worst_beyond_chance(self, smallest_arm: int) -> float:
+        """Give the largest of those that are beyond chance; 0 where chance explains all of them, nan without a group so large."""
+        reported = self._reported(smallest_arm)
+        size = reported["smd_after"].abs()
+        return float(size.where(~(size <= reported["smd_chance"]), 0.0).max())
+
+    def _reported(self, smallest_arm: int) -> pd.DataFrame:
+        return self.subgroups[self.subgroups[["treated", "control"]].min(axis=1) >= smallest_arm]
 
     def to_frame(self) -> pd.DataFrame:
         """Give the overall table."""
         return self.table.copy()
 
+    def to_csv(self) -> str:
+        """Give the overall table as the text of a CSV file, in full precision."""
+        return self.table.to_csv(index=False)
 
-@dataclass(frozen=True, eq=False)
-class _Column:
-    variable: str
-    level: str
-    values: Floats
-    binary: bool
-    yardstick: float
+    def to_html(self, *, caption: str = "Balance before and after matching", decimals: int = 3) -> str:
+        """Give the overall table as one HTML element with a caption and scoped headers, for whoever makes the design.
+
+        Nothing is hidden in it: levels of few people pass through the gate in `reporting`, not here.
+        """
+        head = ["Covariate", "Level", *(f"{_HEADS[figure]}, {when}" for when in ("before", "after") for figure in _FIGURES)]
+        heads = "".join(f'<th scope="col">{text}</th>' for text in head)
+        rows = []
+        for variable, level, *figures in self.table[["variable", "level", *_BEFORE, *_AFTER]].itertuples(index=False, name=None):
+            cells = "".join(f"<td>{_written(figure, decimals)}</td>" for figure in figures)
+            rows.append(f'<tr><th scope="row">{html.escape(variable)}</th><td>{html.escape(level)}</td>{cells}</tr>')
+        body = "\n".join(rows)
+        return f"<table>\n<caption>{html.escape(caption)}</caption>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>\n"
 
 
-def assess_balance(cohort: Cohort, comparison: Comparison, *, by: Sequence[str | tuple[str, ...]] = ()) -> Balance:
+def _written(figure: float, decimals: int) -> str:
+    if np.isnan(figure):
+        return "–"
+    text = "∞" if np.isinf(figure) else f"{abs(figure):.{decimals}f}"
+    return f"−{text}" if figure < 0 and text.strip("0.") else text
+
+
+def assess_balance(
+    cohort: Cohort, comparison: Comparison, *, by: Sequence[str | tuple[str, ...]] = (), limit_in_groups: float = LIMIT_IN_GROUPS
+) -> Balance:
     r"""Compare the covariates of treated and controls before and after matching.
 
     Parameters
@@ -77,68 +136,187 @@ def assess_balance(cohort: Cohort, comparison: Comparison, *, by: Sequence[str |
     comparison : Comparison
     by : sequence of str or tuple of str, optional
         Columns (or crossings of columns) inside whose levels balance is assessed too.
+    limit_in_groups : float, optional
+        Absolute standardised difference inside a group from which on it is called imbalanced, unless chance explains it.
 
     Returns
     -------
     Balance
+
+    Raises
+    ------
+    InputError
+        If `by` names a column the cohort lacks.
 
     Notes
     -----
     :math:`(\bar x_1 - \bar x_0) / s_1` with weighted means and :math:`s_1` the standard deviation among all treated of the cohort (for a 0/1
     column :math:`\sqrt{p(1-p)}`). Weighted variance :math:`\sum w (x - \bar x)^2 / (\sum w - \sum w^2 / \sum w)`, which is the usual one
     (n - 1) for equal weights.
+
+    The overlap coefficient is :math:`\sum_b \min(p_{1b}, p_{0b}) = 1 - \tfrac12 \sum_b |p_{1b} - p_{0b}|`, one less the total variation
+    distance, with :math:`p_{1b}` and :math:`p_{0b}` the weighted shares of either side in bin b. The bins of a number are its distinct values where
+    there are at most 20, else they end at the twentieths of all treated of the cohort; they are the same before, after and in every group.
+
+    Were the people of a group allotted to its sides by lot, 95 % of the standardised differences would lie within
+    :math:`1.96 \sqrt{1/m_1 + 1/m_0}` of 0, where the covariate varies as much as among all treated; :math:`m = (\sum w)^2 / \sum w^2` is Kish's
+    effective size of a side, a person's weights in all trials taken together.
     """
+    breakdowns = [_Breakdown.of(cohort, comparison, ())]
+    breakdowns += [_Breakdown.of(cohort, comparison, (names,) if isinstance(names, str) else tuple(names)) for names in by]
     columns = _columns(cohort)
-    before = _Sides.of(cohort.order, cohort.treated, None)
-    used = cohort.order[comparison.weights[cohort.order] > 0]
-    after = _Sides.of(used, cohort.treated, comparison.weights)
     with ThreadPoolExecutor() as pool:  # nearly all the time goes to sorting columns, during which numpy lets other threads run
-        table = pd.DataFrame(list(pool.map(lambda column: _row(column, before, after), columns)))
-    groups = []
-    for names in by:
-        names = (names,) if isinstance(names, str) else tuple(names)
-        code, levels = cohort.codes(names)
-        for number, level in enumerate(levels.itertuples(index=False, name=None)):
-            inside_before = _Sides.of(cohort.order[code[cohort.order] == number], cohort.treated, None)
-            inside_after = _Sides.of(used[code[used] == number], cohort.treated, comparison.weights)
-            head = {
-                "by": " x ".join(names),
-                "group": " x ".join(map(str, level)),
-                "treated": len(inside_after.treated),
-                "control": len(inside_after.control),
-            }
-            groups += [head | _row(column, inside_before, inside_after) for column in columns if column.variable not in names]
-    return Balance(table=table, subgroups=pd.DataFrame(groups), effective_control=comparison.effective_control)
+        found = list(pool.map(partial(_measure, cohort=cohort, breakdowns=breakdowns), columns))
+    overall, *inside = [breakdown.table(columns, [figures[place] for figures in found]) for place, breakdown in enumerate(breakdowns)]
+    groups = [_grouped(breakdown, rows, limit_in_groups) for breakdown, rows in zip(breakdowns[1:], inside, strict=True)]
+    nobody = _grouped(breakdowns[0], overall, limit_in_groups).iloc[:0]
+    return Balance(
+        table=overall,
+        subgroups=pd.concat(groups, ignore_index=True) if groups else nobody,
+        effective_control=comparison.effective_control,
+    )
+
+
+def assess_second_order(cohort: Cohort, comparison: Comparison) -> pd.DataFrame:
+    r"""Compare squares and pairwise products of the covariates, whose means may differ where the covariates' own do not.
+
+    Parameters
+    ----------
+    cohort : Cohort, n people
+    comparison : Comparison
+
+    Returns
+    -------
+    DataFrame
+        One row per square of a number and per product of two columns (numbers, levels of categories): variable, level, other_variable, other_level,
+        mean_treated_before, mean_control_before, smd_before, mean_treated, mean_control, smd_after.
+
+    Notes
+    -----
+    Numbers are taken as their distance from the mean of all treated of the cohort, so that a square speaks of spread and a product of two of how they
+    go together, whatever unit and origin they are counted in; 0/1 columns and levels stay as they are, and the product of two is having both.
+    Standardised by the standard deviation of the square or product among all treated before matching. A 0/1 column has no square, and two levels
+    of one category no product.
+    """
+    columns, overall = _columns(cohort), _Breakdown.of(cohort, comparison, ())
+    treated = overall.before.rows[: overall.before.sizes[0]]
+    values = [column.values() - (0.0 if column.binary else column.values()[treated].mean()) for column in columns]
+    pairs = [
+        (one, other)
+        for one in range(len(columns))
+        for other in range(one, len(columns))
+        if columns[one].variable != columns[other].variable or (one == other and not columns[one].binary)
+    ]
+
+    def compared(pair: tuple[int, int]) -> list[float]:
+        one, other = pair
+        product = values[one] * values[other]
+        yardstick = _yardstick(product[treated], binary=columns[one].binary and columns[other].binary)
+        return [float(figure[0]) for parts in (overall.before, overall.after) for figure in _differences(parts, product[parts.rows], yardstick)]
+
+    with ThreadPoolExecutor() as pool:
+        found = np.array(list(pool.map(compared, pairs))).reshape(len(pairs), 6)
+    names = [(columns[one].variable, columns[one].level, columns[other].variable, columns[other].level) for one, other in pairs]
+    return pd.concat(
+        [
+            pd.DataFrame(names, columns=["variable", "level", "other_variable", "other_level"]),
+            pd.DataFrame(found, columns=[*_BEFORE[:3], *_AFTER[:3]]),
+        ],
+        axis=1,
+    )
 
 
 @dataclass(frozen=True, eq=False)
-class _Sides:
-    """The rows of either side and their weights (None: everybody counts once)."""
+class _Column:
+    """A number, or one level of a category, whose 0/1 column is made only while it is needed."""
 
-    treated: Rows
-    control: Rows
-    weight_treated: Floats | None
-    weight_control: Floats | None
+    variable: str
+    level: str
+    source: NDArray[Any]
+    code: int | None
+    binary: bool
 
-    @classmethod
-    def of(cls, rows: Rows, treated: Bools, weights: Floats | None) -> _Sides:
-        one, other = rows[treated[rows]], rows[~treated[rows]]
-        return cls(one, other, None if weights is None else weights[one], None if weights is None else weights[other])
+    def values(self) -> Floats:
+        return self.source if self.code is None else (self.source == self.code).astype(np.float64)
 
 
 def _columns(cohort: Cohort) -> list[_Column]:
-    treated = cohort.order[cohort.treated[cohort.order]]
     found = []
     for name, column in cohort.covariates.items():
         if isinstance(column.dtype, pd.CategoricalDtype):
             codes = column.cat.codes.to_numpy()
-            for code in np.unique(codes):
-                values = (codes == code).astype(np.float64)
-                found.append(_Column(str(name), str(column.cat.categories[code]), values, True, _yardstick(values[treated], binary=True)))
+            found += [_Column(str(name), str(column.cat.categories[code]), codes, int(code), True) for code in np.unique(codes)]
         else:
             values = column.to_numpy()
-            binary = bool(((values == 0) | (values == 1)).all())
-            found.append(_Column(str(name), "", values, binary, _yardstick(values[treated], binary=binary)))
+            found.append(_Column(str(name), "", values, None, bool(((values == 0) | (values == 1)).all())))
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Breakdown:
+    """The groups that the named columns make, before and after matching; without a column one group of all."""
+
+    names: tuple[str, ...]
+    labels: list[str]
+    before: Parts
+    after: Parts
+    effective: Floats
+
+    @classmethod
+    def of(cls, cohort: Cohort, comparison: Comparison, names: tuple[str, ...]) -> _Breakdown:
+        code, levels = cohort.codes(names)
+        before = Parts.of(cohort, np.ones(len(cohort)), code, len(levels))
+        after = Parts.of(cohort, comparison.weights, code, len(levels))
+        labels = [" x ".join(map(str, level)) for level in levels.itertuples(index=False, name=None)] if names else [""]
+        return cls(names, labels, before, after, after.effective(cohort.person_code))
+
+    def concerns(self, column: _Column) -> bool:
+        """Say whether a column may be compared inside these groups: not inside its own levels."""
+        return column.variable not in self.names
+
+    def table(self, columns: Sequence[_Column], figures: Sequence[Floats | None]) -> pd.DataFrame:
+        """Set out the figures (figures, groups) of every column: group by group, and in each the columns."""
+        compared = [column for column in columns if self.concerns(column)]
+        names = pd.DataFrame([(column.variable, column.level) for column in compared] * len(self.labels), columns=["variable", "level"])
+        each = np.stack([found for found in figures if found is not None]) if compared else np.empty((0, len(_BEFORE + _AFTER), len(self.labels)))
+        numbers = pd.DataFrame(each.transpose(2, 0, 1).reshape(-1, len(_BEFORE + _AFTER)), columns=[*_BEFORE, *_AFTER])
+        return pd.concat([names, numbers], axis=1)
+
+
+def _grouped(breakdown: _Breakdown, rows: pd.DataFrame, limit: float) -> pd.DataFrame:
+    """Say in front of a breakdown's rows which group they are of, and behind them what is beyond the limit and chance."""
+    each = len(rows) // len(breakdown.labels)
+    with np.errstate(divide="ignore"):
+        chance = np.repeat(_CHANCE * np.sqrt(1 / breakdown.effective[0::2] + 1 / breakdown.effective[1::2]), each)
+    head = {"by": " x ".join(breakdown.names), "group": np.repeat(np.array(breakdown.labels, dtype=object), each)}
+    people = {name: np.repeat(breakdown.after.sizes[side::2], each) for side, name in enumerate(("treated", "control"))}
+    beyond = rows["smd_after"].abs().to_numpy() > np.maximum(chance, limit)
+    return pd.concat([pd.DataFrame({**head, **people}), rows.assign(smd_chance=chance, imbalanced=beyond)], axis=1)
+
+
+def _measure(column: _Column, *, cohort: Cohort, breakdowns: Sequence[_Breakdown]) -> list[Floats | None]:
+    """Give, for every breakdown, the figures of one column (figures, groups), before and after; None where it makes the groups."""
+    values = column.values()
+    treated = cohort.order[cohort.treated[cohort.order]]
+    yardstick = _yardstick(values[treated], binary=column.binary)
+    ranked = None if column.binary else rank_rows(values, cohort.order)
+    bins = None if ranked is None else bin_values(values, ranked, cohort.treated)
+    found: list[Floats | None] = []
+    for breakdown in breakdowns:
+        if not breakdown.concerns(column):
+            found.append(None)
+            continue
+        figures: list[Floats] = []
+        for parts in (breakdown.before, breakdown.after):
+            inside = values[parts.rows]
+            means = _differences(parts, inside, yardstick)
+            gap = np.abs(means[0] - means[1])
+            if ranked is None or bins is None:
+                figures += [*means, np.full(len(gap), np.nan), gap, 1 - gap]
+            else:
+                ratio = variance_ratio(parts, inside, means[:2])
+                figures += [*means, ratio, kolmogorov_smirnov(parts, values, ranked), overlap_coefficient(parts, bins[parts.rows])]
+        found.append(np.stack(figures))
     return found
 
 
@@ -148,69 +326,12 @@ def _yardstick(values: Floats, *, binary: bool) -> float:
     return float(np.sqrt(values.mean() * (1 - values.mean()))) if binary else float(values.std(ddof=1))
 
 
-def _row(column: _Column, before: _Sides, after: _Sides) -> dict[str, object]:
-    row: dict[str, object] = {"variable": column.variable, "level": column.level}
-    for sides, mean_suffix, smd, suffix in ((before, "_before", "smd_before", "_before"), (after, "", "smd_after", "")):
-        one, other = column.values[sides.treated], column.values[sides.control]
-        mean_one, mean_other = _mean(one, sides.weight_treated), _mean(other, sides.weight_control)
-        gap = mean_one - mean_other
-        row[f"mean_treated{mean_suffix}"], row[f"mean_control{mean_suffix}"] = mean_one, mean_other
-        row[smd] = _in_yardsticks(gap, column.yardstick)
-        row[f"variance_ratio{suffix}"] = (
-            np.nan if column.binary else _ratio(_variance(one, sides.weight_treated), _variance(other, sides.weight_control))
-        )
-        row[f"ks{suffix}"] = abs(gap) if column.binary else _kolmogorov_smirnov(one, sides.weight_treated, other, sides.weight_control)
-    return row
+def _differences(parts: Parts, inside: Floats, yardstick: float) -> tuple[Floats, Floats, Floats]:
+    """Give the means of treated and controls in every group, and the gap in yardsticks; `inside` has the values of `parts.rows`.
 
-
-def _mean(values: Floats, weights: Floats | None) -> float:
-    if len(values) == 0:
-        return float("nan")
-    return float(values.mean()) if weights is None else float(weights @ values / weights.sum())
-
-
-def _variance(values: Floats, weights: Floats | None) -> float:
-    if len(values) < 2:
-        return float("nan")
-    if weights is None:
-        return float(values.var(ddof=1))
-    total = weights.sum()
-    return float(weights @ (values - weights @ values / total) ** 2 / (total - (weights**2).sum() / total))
-
-
-def _in_yardsticks(gap: float, yardstick: float) -> float:
-    """Divide; a gap where the treated do not vary at all is infinitely many of their standard deviations."""
-    if gap == 0 or np.isnan(gap):
-        return gap
-    return float(np.copysign(np.inf, gap)) if yardstick == 0 else gap / yardstick
-
-
-def _ratio(one: float, other: float) -> float:
-    """Divide; 1 where neither side varies, infinite where only one does."""
-    if np.isnan(one) or np.isnan(other):
-        return float("nan")
-    return one / other if other > 0 else 1.0 if one == 0 else float("inf")
-
-
-def _kolmogorov_smirnov(one: Floats, weight_one: Floats | None, other: Floats, weight_other: Floats | None) -> float:
-    """Largest gap between two distribution functions; between two values of `one` the other can only climb, so the gaps at both ends suffice."""
-    if len(one) == 0 or len(other) == 0:
-        return float("nan")
-    at, upto = _distribution(one, weight_one)
-    other_at, other_upto = _distribution(other, weight_other)
-    below, other_upto = np.insert(upto[:-1], 0, 0.0), np.insert(other_upto, 0, 0.0)
-    gap_upto = np.abs(upto - other_upto[np.searchsorted(other_at, at, side="right")]).max()
-    gap_below = np.abs(below - other_upto[np.searchsorted(other_at, at, side="left")]).max()
-    return float(max(gap_upto, gap_below))
-
-
-def _distribution(values: Floats, weights: Floats | None) -> tuple[Floats, Floats]:
-    """Give the distinct values and the share at or below each."""
-    if weights is None:
-        ordered = np.sort(values)
-        share = np.arange(1, len(ordered) + 1) / len(ordered)
-    else:
-        position = np.argsort(values, kind="stable")
-        ordered, share = values[position], np.cumsum(weights[position]) / weights.sum()
-    last = np.append(ordered[1:] != ordered[:-1], True)
-    return ordered[last], share[last]
+    A gap where the treated do not vary at all is infinitely many of their standard deviations.
+    """
+    one, other = part_means(parts, inside)
+    gap = one - other
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return one, other, np.where(gap == 0, gap, gap / yardstick)

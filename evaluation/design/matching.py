@@ -1,41 +1,50 @@
 """Who stands for whom: each participant beside the most similar people of the control pool.
 
-Greedy nearest neighbour on the logit of the propensity score (nearest.py), or a match made elsewhere; either way one result, with the weights that
-make the controls stand for the treated.
+Greedy nearest neighbour: everybody in turn takes the nearest control that the rules allow and that is still free. Where the propensity and a caliper
+are all there is to nearness, nearest.py finds them; under further rules they are taken from lists of candidates. Every other
+method is a room of its own, reached from here.
 
 References
 ----------
 Austin (2011). Optimal caliper widths for propensity-score matching. Pharmaceutical Statistics 10(2), 150-161.
 Stuart (2010). Matching methods for causal inference. Statistical Science 25(1), 1-21 (weights).
+Ming & Rosenbaum (2000). Substantial gains in bias reduction from matching with a variable number of controls. Biometrics 56(1), 118-124.
 """
 
 from __future__ import annotations
 
+import heapq
 import warnings
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from evaluation.design.candidates import PairRules, PairSearch, nearest_allowed, pair_sets, prepare_search
+from evaluation.design.cardinality import CardinalitySpec, match_for_balance
+from evaluation.design.coarsened import CoarsenedSpec, match_coarsened
 from evaluation.design.cohort import Bools, Cohort, Floats, Rows
+from evaluation.design.comparison import Comparison, comparison_of, warn_of_unmatched
+from evaluation.design.full import FullSpec, match_fully
 from evaluation.design.nearest import Order, nearest_pairs
+from evaluation.design.nobody import why_nobody
+from evaluation.design.optimal import OptimalSpec, match_optimally
 from evaluation.design.propensity import PropensityScores
+from evaluation.design.subclasses import SubclassSpec, match_in_subclasses
 from evaluation.errors import InputError, NobodyMatchedError, Problem, UnmatchedWarning
 
+_FIRST_ASKED = 16  # candidates listed per treated and round at first; few need more
+_WIDER = 4  # times as many are listed for those who came to the end of their list
 
-class MatchingSpec(BaseModel):
+
+class MatchingSpec(PairRules):
     """How participants and controls are brought together."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     method: Literal["nearest"] = "nearest"
-    distance: Literal["logit", "score"] = Field(default="logit", description="the scale on which people are near")
     ratio: int = Field(default=1, ge=1, description="controls sought per treated; everyone gets a first before anyone gets a second")
-    caliper_sd: float | None = Field(default=0.2, gt=0, description="largest distance, in standard deviations of the scale over the whole cohort")
-    exact: tuple[str, ...] = Field(default=(), description="columns on which a match must agree")
+    fewest: int = Field(default=1, ge=1, description="a treated who finds fewer controls is left out; as many as ratio: every set is of one size")
     order: Order = "closest"
     replace: bool = Field(default=False, description="a control may stand for several treated")
     max_reuse: int | None = Field(
@@ -54,97 +63,31 @@ class MatchingSpec(BaseModel):
             raise ValueError("order = 'random' needs a seed, so that the match can be made again")
         if self.max_reuse is not None and not self.replace:
             raise ValueError("max_reuse needs replace = true")
+        if self.fewest > self.ratio:
+            raise ValueError(f"fewest = {self.fewest} controls cannot be found where ratio = {self.ratio} are sought")
         return self
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """Who is compared with whom, and with what weight.
-
-    Attributes
-    ----------
-    person : Index, shape (n,)
-        The cohort's ids.
-    person_code : ndarray of int, shape (n,)
-        The person of each row, numbered: a person has several rows in a stack of trials.
-    treated : ndarray of bool, shape (n,)
-    weights : ndarray of float, shape (n,)
-        1 for each matched treated, for a control the sum over its sets of 1 / (controls in the set), 0 for everybody else. Over the controls
-        they sum to the number of matched treated.
-    member_row, member_set : ndarray of int, shape (k,)
-        Each membership of a person (cohort row) in a set; sets are numbered from 0 in the order of their treated person's hash.
-    member_weight : ndarray of float, shape (k,)
-    unmatched : ndarray of bool, shape (n,)
-        Treated who found no control.
-    caliper : float or None
-        Largest distance allowed, on the scale of `spec.distance`.
-    spec : MatchingSpec or None
-        None where the sets were made elsewhere.
-    rows : ndarray of int, shape (u,)
-        Cohort rows with a weight, in the order of their hash: the order of every influence function. They are the compared people, or in a stack the
-        compared people-in-trials.
-    attrition : DataFrame
-        The cohort's steps and this one: step, treated, control.
-    """
-
-    person: pd.Index
-    person_code: Rows
-    treated: Bools
-    weights: Floats
-    member_row: Rows
-    member_set: Rows
-    member_weight: Floats
-    unmatched: Bools
-    caliper: float | None
-    spec: MatchingSpec | None
-    rows: Rows
-    attrition: pd.DataFrame
-
-    def __post_init__(self) -> None:
-        for array in (self.weights, self.member_row, self.member_set, self.member_weight, self.unmatched, self.rows):
-            array.setflags(write=False)
-
-    @cached_property
-    def sets(self) -> pd.DataFrame:
-        """One row per membership: person, set, role, weight; sets in order, the treated person first."""
-        role = np.where(self.treated[self.member_row], "treated", "control")
-        return pd.DataFrame({"person": self.person[self.member_row], "set": self.member_set, "role": role, "weight": self.member_weight})
-
-    @property
-    def n_sets(self) -> int:
-        """Number of matched sets."""
-        return int(self.member_set.max()) + 1
-
-    @property
-    def n_treated(self) -> int:
-        """Number of treated with a match."""
-        return int(self.treated[self.rows].sum())
-
-    @property
-    def n_control(self) -> int:
-        """Number of different people used as controls."""
-        return len(np.unique(self.person_code[self.rows[~self.treated[self.rows]]]))
-
-    @property
-    def effective_control(self) -> float:
-        """Kish's effective number of controls, (sum of weights)^2 / sum of squared weights, a person's weights in all trials taken together."""
-        control = self.rows[~self.treated[self.rows]]
-        weights = np.bincount(pd.factorize(self.person_code[control])[0], self.weights[control])  # in the order of `rows`, which no shuffling moves
-        return float(weights.sum() ** 2 / (weights**2).sum())
-
-    def to_frame(self) -> pd.DataFrame:
-        """Give the memberships as a table: person, set, role, weight."""
-        return self.sets.copy()
+AnyMatchingSpec = MatchingSpec | OptimalSpec | FullSpec | CoarsenedSpec | SubclassSpec | CardinalitySpec
 
 
-def match_cohort(cohort: Cohort, scores: PropensityScores, spec: MatchingSpec | None = None) -> Comparison:
-    """Pair each treated person with the nearest free controls.
+def match_cohort(
+    cohort: Cohort,
+    scores: PropensityScores,
+    spec: AnyMatchingSpec | None = None,
+    *,
+    forbidden: pd.DataFrame | None = None,
+) -> Comparison:
+    """Bring treated and controls together in the way the specification asks for; by default each treated with the nearest free control.
 
     Parameters
     ----------
     cohort : Cohort, n people
     scores : PropensityScores, shape (n,)
-    spec : MatchingSpec, optional
+    spec : MatchingSpec, OptimalSpec, FullSpec, CoarsenedSpec, SubclassSpec or CardinalitySpec, optional
+    forbidden : DataFrame, optional
+        Pairs that may not be made: columns `treated` and `control`, ids as in the cohort. In a stack a pair is forbidden in every trial. For methods
+        that make pairs.
 
     Returns
     -------
@@ -153,46 +96,77 @@ def match_cohort(cohort: Cohort, scores: PropensityScores, spec: MatchingSpec | 
     Raises
     ------
     NobodyMatchedError
-        If the caliper and the exact strata leave no pair; says how many treated have a control in their stratum.
+        If the rules leave no pair; says how many treated have a control under each rule, and the smallest caliper that would find one.
     InputError
-        If `exact` names a column the cohort lacks.
+        If a rule names a column the cohort lacks or that is of the wrong kind, or `forbidden` names people it does not have.
 
     Warns
     -----
     UnmatchedWarning
-        If some treated found no control: the estimand is then the effect on those who did.
+        If some treated found no control, or fewer than `fewest`: the estimand is then the effect on those who did.
     """
-    spec = spec or MatchingSpec()
-    if len(scores.logit) != len(cohort):
-        raise InputError([Problem("scores", f"are of {len(scores.logit)} people, the cohort has {len(cohort)}", "estimate them on this cohort")])
-    position = scores.logit if spec.distance == "logit" else scores.score
-    spread = scores.sd_logit if spec.distance == "logit" else scores.sd_score
-    caliper = None if spec.caliper_sd is None else spec.caliper_sd * spread
-    stratum, _ = cohort.codes(list(dict.fromkeys([*([cohort.trial] if cohort.trial else []), *spec.exact])))
-    treated_rows, control_rows = _pairs(cohort, position, stratum, spec, caliper)
-    if len(treated_rows) == 0:
-        raise NobodyMatchedError(_why_nobody(stratum, cohort.treated, spec, caliper))
-    matched = np.unique(treated_rows)
-    members, sets = np.concatenate([matched, control_rows]), np.concatenate([matched, treated_rows])
-    comparison = _comparison(cohort, members, sets, None, spec, caliper)
-    _warn_of_unmatched(comparison, cohort)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", UnmatchedWarning)  # a method warns whoever called it: here that is this room, which passes it on
+        comparison = _match(cohort, scores, spec or MatchingSpec(), forbidden)
+    for warning in told:
+        warnings.warn(warning.message, warning.category, stacklevel=2)
     return comparison
 
 
-def _pairs(cohort: Cohort, position: Floats, stratum: Rows, spec: MatchingSpec, caliper: float | None) -> tuple[Rows, Rows]:
-    """Match all rows at once, or trial by trial where a trial must know who is used up."""
+def _match(cohort: Cohort, scores: PropensityScores, spec: AnyMatchingSpec, forbidden: pd.DataFrame | None) -> Comparison:
+    match spec:
+        case MatchingSpec():
+            return _match_nearest(cohort, scores, spec, forbidden)
+        case OptimalSpec():
+            return match_optimally(cohort, scores, spec, forbidden)
+        case FullSpec():
+            return match_fully(cohort, scores, spec, forbidden)
+    if forbidden is not None:
+        raise InputError([Problem("forbidden", f"is about pairs, and {spec.method} matching makes none", "leave it out, or choose another method")])
+    match spec:
+        case CoarsenedSpec():
+            return match_coarsened(cohort, spec)
+        case SubclassSpec():
+            return match_in_subclasses(cohort, scores, spec)
+        case CardinalitySpec():
+            return match_for_balance(cohort, spec)
+
+
+def _match_nearest(cohort: Cohort, scores: PropensityScores, spec: MatchingSpec, forbidden: pd.DataFrame | None) -> Comparison:
+    search = prepare_search(cohort, scores, spec, forbidden)
+    most, treated, control = _pairs(search, spec)
+    if len(treated) == 0:
+        raise NobodyMatchedError(why_nobody(cohort, scores, spec, forbidden) if not most else _too_few(most, spec))
+    comparison = comparison_of(cohort, *pair_sets(treated, control), spec=spec, caliper=search.width)
+    warn_of_unmatched(comparison, cohort)
+    return comparison
+
+
+def _too_few(most: int, spec: MatchingSpec) -> str:
+    return (
+        f"matching: no treated person found fewest = {spec.fewest} controls; the most anybody found is {most}: "
+        f"fewest = {most} would keep somebody; lower it, widen the caliper or let controls stand for several treated"
+    )
+
+
+def _pairs(search: PairSearch, spec: MatchingSpec) -> tuple[int, Rows, Rows]:
+    """Match all rows at once, or trial by trial where a trial must know who is used up; give the most controls anybody found, and the pairs."""
+    cohort, most = search.cohort, 0
     found: list[tuple[Rows, Rows]] = []
     times_used = np.zeros(int(cohort.person_code.max()) + 1, dtype=np.intp)
     for rows in _batches(cohort, spec):
         free = rows if spec.max_trials is None else rows[cohort.treated[rows] | (times_used[cohort.person_code[rows]] < spec.max_trials)]
         if cohort.treated[free].all() or not cohort.treated[free].any():
             continue
-        capacity = spec.max_reuse if spec.replace else 1
-        pairs = nearest_pairs(cohort, free, position, stratum, ratio=spec.ratio, capacity=capacity, caliper=caliper, order=spec.order, seed=spec.seed)
-        times_used[cohort.person_code[np.unique(pairs[1])]] += 1
-        found.append(pairs)
+        treated, control = _pairs_among(search, free, spec)
+        counts = np.bincount(treated)
+        most = max(most, int(counts.max(initial=0)))
+        enough = counts[treated] >= spec.fewest
+        if spec.max_trials is not None:
+            times_used[cohort.person_code[np.unique(control[enough])]] += 1
+        found.append((treated[enough], control[enough]))
     nobody = np.zeros(0, dtype=np.intp)
-    return np.concatenate([nobody, *(treated for treated, _ in found)]), np.concatenate([nobody, *(control for _, control in found)])
+    return most, np.concatenate([nobody, *(treated for treated, _ in found)]), np.concatenate([nobody, *(control for _, control in found)])
 
 
 def _batches(cohort: Cohort, spec: MatchingSpec) -> list[Rows]:
@@ -204,124 +178,105 @@ def _batches(cohort: Cohort, spec: MatchingSpec) -> list[Rows]:
     return np.split(everyone[order], np.searchsorted(code[order], np.arange(1, len(levels))))
 
 
-def comparison_from_sets(cohort: Cohort, sets: pd.DataFrame, weights: str | None = None) -> Comparison:
-    """Take a match that was made elsewhere, for example in R's MatchIt.
-
-    Parameters
-    ----------
-    cohort : Cohort, n people
-    sets : DataFrame, shape (k, 2 or more)
-        Columns `person` and `set`, one row per membership, and in a stack the column that says the trial. A person may be in several sets; a set
-        holds at least one treated and one control.
-    weights : str, optional
-        Column of `sets` with each membership's weight. Without it the treated weigh 1 and the controls of a set share the number of its treated.
-
-    Returns
-    -------
-    Comparison
-
-    Raises
-    ------
-    InputError
-        With every problem at once: missing column, unknown person, a person twice in one set, a set without treated or without control,
-        weights that are missing or not above 0.
-    """
-    key = ["person", *([cohort.trial] if cohort.trial else [])]
-    absent = [name for name in [*key, "set", *([weights] if weights else [])] if name not in sets.columns]
-    if absent or sets.empty:
-        problems = [Problem.absent(name, sets.columns, "the table of sets") for name in absent]
-        raise InputError(problems or [Problem("the sets", "have no rows", "give one row per person and set")], "the match cannot be used")
-    row = _rows_of(cohort, sets[key])
-    set_of = pd.factorize(sets["set"])[0]
-    known = (row >= 0) & (set_of >= 0)
-    one, other = known & cohort.treated[row], known & ~cohort.treated[row]
-    count = int(set_of.max()) + 1
-    lonely = (np.bincount(set_of[one], minlength=count) == 0) | (np.bincount(set_of[other], minlength=count) == 0)
-    given = pd.to_numeric(sets[weights], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan) if weights else None
-    rules = [
-        ("person", "must be a person of the cohort", row < 0, "compare the ids' type and spelling in the two tables"),
-        ("set", "must not be missing", set_of < 0, "leave out people without a set"),
-        ("set", "must hold at least one treated and one control", known & np.append(lonely, False)[set_of], "leave out the sets that do not"),
-        (
-            "person",
-            "must be in a set once",
-            known & pd.MultiIndex.from_arrays([cohort.person_code[row], set_of]).duplicated(),
-            "leave out the repeated rows",
-        ),
-    ]
-    if given is not None:
-        rules.append((str(weights), "must be a number above 0", ~((given > 0) & np.isfinite(given)), "leave out people without weight"))
-    problems = Problem.broken(rules)
-    if problems:
-        raise InputError(problems, "the match cannot be used")
-    comparison = _comparison(cohort, row, set_of, given, None, None)
-    _warn_of_unmatched(comparison, cohort)
-    return comparison
-
-
-def _rows_of(cohort: Cohort, key: pd.DataFrame) -> Rows:
-    """Find the cohort rows of people, or of people in trials; -1 for who is not there."""
-    if cohort.trial is None:
-        return np.asarray(cohort.person.get_indexer(pd.Index(key["person"])), dtype=np.intp)
-    known = pd.MultiIndex.from_arrays([cohort.person, cohort.column(cohort.trial).astype(str)])
-    return np.asarray(known.get_indexer(pd.MultiIndex.from_arrays([key["person"], key[cohort.trial].astype(str)])), dtype=np.intp)
-
-
-def _comparison(cohort: Cohort, row: Rows, set_of: Rows, given: Floats | None, spec: MatchingSpec | None, caliper: float | None) -> Comparison:
-    """Number the sets by their first treated person's hash, sort the members, weigh them, count who is left out."""
-    side = cohort.treated[row]
-    first = np.lexsort((cohort.tiebreak[row], ~side, set_of))
-    heads = first[np.unique(set_of[first], return_index=True)[1]]
-    number = np.empty(int(set_of.max()) + 1, dtype=np.intp)
-    number[set_of[heads[np.argsort(cohort.tiebreak[row[heads]], kind="stable")]]] = np.arange(len(heads))
-    code = number[set_of]
-    order = np.lexsort((cohort.tiebreak[row], ~side, code))
-    row, code, side = row[order], code[order], side[order]
-    if given is None:
-        treated_in_set, control_in_set = np.bincount(code, side), np.bincount(code, ~side)
-        weight = np.where(side, 1.0, treated_in_set[code] / control_in_set[code])
-    else:
-        weight = given[order]
-    weights = np.asarray(np.bincount(row, weight, minlength=len(cohort)), dtype=np.float64)
-    rows = np.flatnonzero(weights)
-    rows = rows[np.argsort(cohort.tiebreak[rows], kind="stable")]
-    unmatched = cohort.treated & (weights == 0)
-    used, person = cohort.treated[rows], cohort.person_code[rows]
-    step = pd.DataFrame({"step": ["compared"], "treated": [len(np.unique(person[used]))], "control": [len(np.unique(person[~used]))]})
-    return Comparison(
-        person=cohort.person,
-        person_code=cohort.person_code,
-        treated=cohort.treated,
-        weights=weights,
-        member_row=row,
-        member_set=code,
-        member_weight=weight,
-        unmatched=unmatched,
-        caliper=caliper,
-        spec=spec,
-        rows=rows,
-        attrition=pd.concat([cohort.attrition, step.astype(cohort.attrition.dtypes)], ignore_index=True),
-    )
-
-
-def _warn_of_unmatched(comparison: Comparison, cohort: Cohort) -> None:
-    lost = int(comparison.unmatched.sum())
-    if lost:
-        warnings.warn(
-            f"{lost} of {cohort.n_treated} treated found no control; the estimand is the effect on the {cohort.n_treated - lost} who did. "
-            "Widen the caliper or merge exact strata to keep more; Comparison.unmatched says who they are",
-            UnmatchedWarning,
-            stacklevel=3,
+def _pairs_among(search: PairSearch, rows: Rows, spec: MatchingSpec) -> tuple[Rows, Rows]:
+    capacity = spec.max_reuse if spec.replace else 1
+    if search.by_position:
+        return nearest_pairs(
+            search.cohort,
+            rows,
+            search.position,
+            search.stratum,
+            ratio=spec.ratio,
+            capacity=capacity,
+            caliper=search.width,
+            order=spec.order,
+            seed=spec.seed,
         )
+    rows = rows[np.argsort(search.cohort.tiebreak[rows], kind="stable")]
+    treated, control = rows[search.cohort.treated[rows]], rows[~search.cohort.treated[rows]]
+    turns = _turns(search, treated, spec)
+    name = search.cohort.tiebreak[treated].tolist()
+    limit = np.full(len(treated), _FIRST_ASKED * spec.ratio)
+    while True:  # a list that was cut short is as good as a whole one until somebody comes to its end
+        start, found, distance = nearest_allowed(search, treated, control, limit=limit)
+        cut = np.diff(start) == limit
+        lists = _Lists.of(start, found, distance, capacity or len(treated), len(search.cohort))
+        rounds = lists.closest_first if spec.order == "closest" else lists.in_turn
+        for _ in range(spec.ratio):
+            rounds(turns, name)
+        short = cut & lists.exhausted()
+        if not short.any():
+            pairs = np.array(lists.pairs, dtype=np.intp).reshape(-1, 2)
+            return treated[pairs[:, 0]], found[pairs[:, 1]]
+        limit = np.where(short, limit * _WIDER, limit)
 
 
-def _why_nobody(stratum: Rows, treated: Bools, spec: MatchingSpec, caliper: float | None) -> str:
-    shared = np.isin(stratum[treated], stratum[~treated])
-    if not shared.any():
-        return (
-            f"matching: no treated person shares a stratum of ({', '.join(spec.exact)}) with any control; match exactly on fewer or coarser columns"
-        )
-    return (
-        f"matching: nobody has a control within the caliper of {spec.caliper_sd} SD ({caliper:.4g} on the {spec.distance} scale); "
-        f"{int(shared.sum())} of {int(treated.sum())} treated have controls in their stratum, none so near; widen the caliper or check the overlap"
-    )
+def _turns(search: PairSearch, treated: Rows, spec: MatchingSpec) -> list[int]:
+    """Give the order in which the treated, who come in the order of their hash, choose."""
+    position = search.position[treated]
+    match spec.order:
+        case "data":
+            order = np.argsort(treated, kind="stable")
+        case "random":
+            order = np.random.default_rng(spec.seed).permutation(len(treated))
+        case "smallest":
+            order = np.argsort(position, kind="stable")
+        case "largest" | "closest":  # the closest pair decides itself
+            order = np.argsort(-position, kind="stable")
+    return [int(turn) for turn in order]
+
+
+@dataclass(slots=True, eq=False)
+class _Lists:
+    """Each treated's candidates, how far down the list each has come, and how often each control may still be taken."""
+
+    found: Rows
+    distance: Floats
+    at: list[int]
+    end: list[int]
+    left: list[int]
+    pairs: list[tuple[int, int]]
+
+    @classmethod
+    def of(cls, start: Rows, found: Rows, distance: Floats, capacity: int, people: int) -> _Lists:
+        return cls(found, distance, start[:-1].tolist(), start[1:].tolist(), [capacity] * people, [])
+
+    def exhausted(self) -> Bools:
+        """Say who has come to the end of the list."""
+        return np.equal(self.at, self.end)
+
+    def next(self, turn: int) -> int:
+        """Give the place in the list of the nearest control still free, -1 without one; who was passed by is never free again."""
+        at, end = self.at[turn], self.end[turn]
+        while at < end and not self.left[self.found.item(at)]:
+            at += 1
+        self.at[turn] = at
+        return at if at < end else -1
+
+    def take(self, turn: int) -> None:
+        """Pair a treated with the control it has come to."""
+        at = self.at[turn]
+        self.left[self.found.item(at)] -= 1
+        self.at[turn] = at + 1
+        self.pairs.append((turn, at))
+
+    def in_turn(self, turns: list[int], _: list[int]) -> None:
+        """One round in the given order."""
+        for turn in turns:
+            if self.next(turn) >= 0:
+                self.take(turn)
+
+    def closest_first(self, turns: list[int], name: list[int]) -> None:
+        """One round in which the closest pair of all is made, again and again; a treated's best distance can only grow, so a stale one is a bound."""
+        waiting = [(self.distance.item(at), name[turn], turn, at) for turn in turns if (at := self.next(turn)) >= 0]
+        heapq.heapify(waiting)
+        while waiting:
+            _, hashed, turn, seen = waiting[0]
+            at = self.next(turn)
+            if at == seen:
+                heapq.heappop(waiting)
+                self.take(turn)
+            elif at < 0:
+                heapq.heappop(waiting)
+            else:
+                heapq.heapreplace(waiting, (self.distance.item(at), hashed, turn, at))

@@ -1,51 +1,62 @@
 """How likely was each person to start, given what was known beforehand; and do the two groups overlap.
 
-Logistic regression by Newton's method on standardised columns. Sums are taken in the cohort's content order, so neither row order nor names move a
-coefficient by a single bit.
+Logistic regression, plain or with a ridge (logistic.py), or boosted trees (boosting.py), on the covariates as they are or as a formula bends and
+crosses them. Sums are taken in the cohort's content order, so row order moves no score by a single bit.
 
 References
 ----------
 Rosenbaum & Rubin (1983). The central role of the propensity score in observational studies for causal effects. Biometrika 70(1), 41-55.
 Walker et al. (2013). A tool for assessing the feasibility of comparative effectiveness research. Comparative Effectiveness Research 3, 11-20
 (preference score and equipoise).
-Albert & Anderson (1984). On the existence of maximum likelihood estimates in logistic regression models. Biometrika 71(1), 1-10 (separation).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
-from scipy.linalg import qr
-from scipy.special import expit, logit, ndtr, ndtri
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from scipy.special import expit, logit
 
-from evaluation.design.cohort import Bools, Cohort, Floats
-from evaluation.errors import DesignError, InputError, Problem, SeparationError
+from evaluation.design.boosting import boosted_logits
+from evaluation.design.cohort import Bools, Cohort, Floats, Rows
+from evaluation.design.logistic import SPLINE, coefficient_table, fit_logistic, no_coefficients
+from evaluation.errors import InputError, Problem
 
 EQUIPOISE_RANGE = (0.3, 0.7)  # Walker et al. 2013: preference scores where either side was a real possibility
-_CONVERGED = 1e-7  # largest Newton step, in standard deviations of a column; steps square, so what is left after it is rounding
-_MAX_NEWTON_STEPS = 30  # an interior maximum needs fewer than 12, with wild outliers 20; under separation every step is as long as the one before
-_ROUNDING = 1e-9  # relative fall of the log-likelihood that is noise of its sum
-_STILL_MOVING = 1e-3  # share of the longest part of the last step that makes a column part of the combination that separates
-_COLLINEAR = 1e-9  # smallest pivot, relative to the largest, of the correlation matrix
-FEW_PEOPLE = 10  # a level of fewer is not named in errors
-_BLOCK_ROWS = 8192  # rows per pass: a block of a dozen columns stays in the processor's cache
 
 
 class PropensitySpec(BaseModel):
     """What is asked of the participation model.
 
-    `formula` is the right-hand side in formulaic's grammar, such as ``"age + I(age**2) + sex:race"``; without it every covariate enters as it is.
+    `formula` is the right-hand side in formulaic's grammar, such as ``"bs(age, df=5) + I(income**2) + sex:race"``, with ``poly``, ``C`` and the
+    splines ``bs``, and ``cr`` and ``cc`` with ``constraints='center'``; without it every covariate enters as it is. Knots are quantiles of
+    everybody's values, treated or not. With method "boosting" the trees split on the same columns; its scores have no coefficients, and their
+    uncertainty adds nothing to the variance of an effect.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    method: Literal["logistic", "boosting"] = "logistic"
     formula: str | None = None
+    penalty: float = Field(default=0.0, ge=0, allow_inf_nan=False, description="ridge on standardised columns, scikit-learn's 1 / C; 0: none")
     level: float = Field(default=0.95, gt=0, lt=1, description="confidence level of the odds ratios")
+    folds: int = Field(default=5, ge=2, description="parts the people are dealt into; the trees that score a part have not seen it")
+    seed: int = Field(default=0, ge=0, lt=2**32, description="of the deal into folds")
+    trees: int = Field(default=200, ge=1)
+    depth: int = Field(default=3, ge=1, description="splits on the way to a leaf, at most; as many covariates may act together")
+    learning_rate: float = Field(default=0.05, gt=0, le=1, description="share of each tree's answer that is believed")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> PropensitySpec:
+        foreign = ("penalty", "level") if self.method == "boosting" else ("folds", "seed", "trees", "depth", "learning_rate")
+        idle = [name for name in foreign if getattr(self, name) != type(self).model_fields[name].default]
+        if idle:
+            raise ValueError(f"{', '.join(idle)} {'says' if len(idle) == 1 else 'say'} nothing to method = '{self.method}'; take out")
+        return self
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +76,31 @@ class Overlap:
 
 
 @dataclass(frozen=True, eq=False)
+class PropensityModel:
+    """The participation model: what whoever weighs by the scores must know to say how uncertain the weights are.
+
+    Attributes
+    ----------
+    terms : tuple of str, length q
+        The intercept first.
+    columns : ndarray of float, shape (n, q)
+        Each person's value of each term, rows in the cohort's order.
+    coefficients : ndarray of float, shape (q,)
+    inverse_information : ndarray of float, shape (q, q)
+        Covariance of the coefficients; with a ridge the inverse of the information with the ridge's own in it.
+    """
+
+    terms: tuple[str, ...]
+    columns: Floats
+    coefficients: Floats
+    inverse_information: Floats
+
+    def __post_init__(self) -> None:
+        for array in (self.columns, self.coefficients, self.inverse_information):
+            array.setflags(write=False)
+
+
+@dataclass(frozen=True, eq=False)
 class PropensityScores:
     """How likely each was to start.
 
@@ -73,12 +109,16 @@ class PropensityScores:
     score, logit : ndarray of float, shape (n,)
         Aligned with the cohort's rows.
     coefficients : DataFrame
-        term, coefficient, std_error, odds_ratio, low, high, p_value; empty where the model has none.
+        term, coefficient, std_error, odds_ratio, low, high, p_value; empty where the model has none. With a ridge the intervals are the coefficients'
+        plus and minus their posterior spread, had they a normal prior of variance 1 / penalty around 0: they say how far the data and the ridge pin a
+        coefficient down, and do not cover the true odds ratio as often as their level says, for the ridge draws it towards 1.
     auc : float
         Probability that a treated person scores above a control, ties counted half.
     overlap : Overlap
     sd_score, sd_logit : float
         Standard deviations over the whole cohort (n - 1), the unit of calipers.
+    model : PropensityModel or None
+        None where the scores come from a table or from trees.
     """
 
     score: Floats
@@ -88,6 +128,7 @@ class PropensityScores:
     overlap: Overlap
     sd_score: float
     sd_logit: float
+    model: PropensityModel | None = None
 
     def __post_init__(self) -> None:
         for array in (self.score, self.logit):
@@ -96,6 +137,13 @@ class PropensityScores:
     def to_frame(self) -> pd.DataFrame:
         """Give score and logit as a table, in the cohort's row order."""
         return pd.DataFrame({"score": self.score, "logit": self.logit})
+
+    def take(self, rows: Rows, cohort: Cohort) -> PropensityScores:
+        """Give the scores of some rows, which `cohort` is made of (`Cohort.take`).
+
+        AUC, overlap and standard deviations are those of the new cohort. The model stays behind: it was fitted on people who are no longer there.
+        """
+        return _summarise(cohort, self.logit[rows], self.coefficients, score=self.score[rows])
 
 
 def estimate_propensity(cohort: Cohort, spec: PropensitySpec | None = None) -> PropensityScores:
@@ -114,24 +162,30 @@ def estimate_propensity(cohort: Cohort, spec: PropensitySpec | None = None) -> P
     Raises
     ------
     SeparationError
-        If a column, or a combination of columns, decides participation alone; each such column is named.
+        If a column, or a combination of columns, decides participation alone; each such column is named. Not with a penalty, nor with trees.
     DesignError
-        If columns are linear combinations of each other.
+        If columns are linear combinations of each other; not with a penalty, nor with trees. If the trees' folds cannot all have both sides.
     InputError
         If the formula cannot be read.
 
     Notes
     -----
-    Maximises :math:`\sum_i t_i \eta_i - \log(1 + e^{\eta_i})` with :math:`\eta = X\beta`; standard errors from the inverse information.
+    Maximises :math:`\sum_i t_i \eta_i - \log(1 + e^{\eta_i}) - \tfrac\lambda2 \sum_k (s_k \beta_k)^2` with :math:`\eta = X\beta`, the penalty
+    :math:`\lambda` and :math:`s_k` the standard deviation of column k; standard errors from the inverse information, the penalty's in it.
     """
     spec = spec or PropensitySpec()
     terms, columns = _model_columns(cohort, spec.formula)
-    _refuse_separating(terms, columns, cohort.treated)
-    beta, covariance = _fit_logistic(terms, np.take(columns, cohort.order, axis=1), cohort.treated[cohort.order])
+    if spec.method == "boosting":
+        grown = boosted_logits(
+            cohort, columns[1:], folds=spec.folds, seed=spec.seed, trees=spec.trees, depth=spec.depth, learning_rate=spec.learning_rate
+        )
+        return _summarise(cohort, grown, no_coefficients())
+    beta, inverse_information = fit_logistic(terms, columns, cohort.treated, cohort.order, spec.penalty)
     linear = np.full(len(cohort), beta[0])
-    for position in range(len(terms)):  # column by column: rows with the same values get the same bits wherever they stand
-        linear += columns[position] * beta[position + 1]
-    return _summarise(cohort, linear, coefficient_table(terms, beta, covariance, spec.level))
+    for values, coefficient in zip(columns[1:], beta[1:], strict=True):  # by column: rows with the same values get the same bits wherever they stand
+        linear += values * coefficient
+    model = PropensityModel(("Intercept", *terms), columns.T, beta, inverse_information)
+    return _summarise(cohort, linear, coefficient_table(terms, beta, inverse_information, spec.level), model=model)
 
 
 def scores_from_table(cohort: Cohort, frame: pd.DataFrame, *, score: str) -> PropensityScores:
@@ -167,9 +221,33 @@ def scores_from_table(cohort: Cohort, frame: pd.DataFrame, *, score: str) -> Pro
     return _summarise(cohort, logit(values), no_coefficients(), score=values)
 
 
+def preference_scores(logits: Floats, treated: Bools) -> Floats:
+    r"""Take out of propensities how common treatment is: one half is where treatment is as likely as it is on average.
+
+    Parameters
+    ----------
+    logits : ndarray of float, shape (n,)
+        Of the propensities.
+    treated : ndarray of bool, shape (n,)
+
+    Returns
+    -------
+    ndarray of float, shape (n,)
+        Between 0 and 1.
+
+    Notes
+    -----
+    :math:`\operatorname{logit} f_i = \operatorname{logit} e_i - \operatorname{logit} \bar t` (Walker et al. 2013).
+    """
+    return np.asarray(expit(logits - logit(treated.mean())), dtype=np.float64)
+
+
 def _model_columns(cohort: Cohort, formula: str | None) -> tuple[list[str], Floats]:
-    """Give the terms and, shape (terms, n), their values: one contiguous row per term."""
-    return covariate_columns(cohort.covariates) if formula is None else _formula_columns(cohort, formula)
+    """Give the terms and, shape (1 + terms, n), the intercept and their values: one contiguous row per term."""
+    if formula is not None:
+        return _formula_columns(cohort, formula)
+    terms, values = _covariate_values(cohort.covariates)
+    return terms, np.stack([np.ones(len(cohort)), *values])
 
 
 def covariate_columns(covariates: pd.DataFrame) -> tuple[list[str], Floats]:
@@ -186,6 +264,11 @@ def covariate_columns(covariates: pd.DataFrame) -> tuple[list[str], Floats]:
         Such as "age" and "race[T.white]".
     values : ndarray of float, shape (terms, n)
     """
+    terms, values = _covariate_values(covariates)
+    return terms, np.stack(values) if values else np.empty((0, len(covariates)))
+
+
+def _covariate_values(covariates: pd.DataFrame) -> tuple[list[str], list[Floats]]:
     terms: list[str] = []
     values: list[Floats] = []
     for name, column in covariates.items():
@@ -197,25 +280,39 @@ def covariate_columns(covariates: pd.DataFrame) -> tuple[list[str], Floats]:
         else:
             terms.append(str(name))
             values.append(column.to_numpy())
-    return terms, np.stack(values) if values else np.empty((0, len(covariates)))
+    return terms, values
 
 
 def _formula_columns(cohort: Cohort, formula: str) -> tuple[list[str], Floats]:
     import formulaic  # heavy, and only where a plan gives a formula
 
+    people = cohort.covariates.take(cohort.order)  # polynomials are made orthogonal by sums over people
     try:
-        matrix = formulaic.model_matrix(f"1 + {formula}", cohort.covariates, context={}, na_action="ignore")
+        matrix = formulaic.model_matrix(f"1 + {formula}", people, context={}, na_action="ignore")
         terms = [str(term) for term in matrix.columns if term != "Intercept"]
-        values = np.ascontiguousarray(matrix[terms].to_numpy(dtype=np.float64).T)
+        columns = np.ones((1 + len(terms), len(cohort)))
+        columns[1:, cohort.order] = matrix[terms].to_numpy(dtype=np.float64).T
     except Exception as error:  # a formula is a small program: anything may go wrong in it, and the library's own message may quote data
-        raise InputError([_formula_problem(f"cannot be read ({type(error).__name__})", cohort)], "the participation model cannot be built") from None
+        raise InputError([_formula_problem(_what_is_wrong(error), cohort)], "the participation model cannot be built") from None
     if not terms:
         raise InputError([_formula_problem("has no terms", cohort)], "the participation model cannot be built")
-    wild = ~np.isfinite(values)
+    wild = ~np.isfinite(columns[1:])
     problems = Problem.broken((term, "must be finite", broken, "change the term") for term, broken in zip(terms, wild, strict=True))
     if problems:
         raise InputError(problems, "the participation model cannot be built")
-    return terms, values
+    return terms, columns
+
+
+def _what_is_wrong(error: Exception) -> str:
+    """Say which term of the formula cannot be computed, without the library's own words."""
+    factor = re.search(r"factor `(.*?)`\.", str(error), re.DOTALL)
+    if factor is None:
+        return f"cannot be read ({type(error).__name__})"
+    if isinstance(error.__cause__, NameError):
+        return f"has a name in {factor[1]} that is no covariate"
+    if SPLINE.match(factor[1]):
+        return f"cannot compute {factor[1]}; a spline bends a number, and needs knots or a df of 3 or more"
+    return f"cannot compute {factor[1]} ({type(error.__cause__ or error).__name__})"
 
 
 def _formula_problem(rule: str, cohort: Cohort) -> Problem:
@@ -223,139 +320,15 @@ def _formula_problem(rule: str, cohort: Cohort) -> Problem:
     return Problem("propensity formula", rule, f"write it like 'age + I(age**2) + sex:race' with the covariates {known}")
 
 
-def _refuse_separating(terms: list[str], columns: Floats, treated: Bools) -> None:
-    problems = []
-    for term, values in zip(terms, columns, strict=True):
-        inside, outside = values[treated], values[~treated]
-        if inside.max() == inside.min() == outside.max() == outside.min():
-            problems.append(Problem(term, "is the same for everybody", "take it out"))
-        elif inside.max() <= outside.min() or outside.max() <= inside.min():
-            rule = "separates the groups: from some value on, all are treated or none is"
-            problems.append(Problem(_spoken(term, values), rule, "merge its rare levels, take it out, or leave out the people it sets apart"))
-    if problems:
-        raise SeparationError(problems, "participation cannot be modelled")
-
-
-def _spoken(term: str, values: Floats) -> str:
-    """Name a term in an error; a level few people have may point at one of them, so it stays unnamed."""
-    variable, bracket, _ = term.partition("[T.")
-    return f"{variable}: one of its rare levels" if bracket and values.sum() < FEW_PEOPLE else term
-
-
-def _fit_logistic(terms: list[str], columns: Floats, treated: Bools) -> tuple[Floats, Floats]:
-    """Fit on standardised columns; give intercept and coefficients on the scale of `columns`, and their covariance."""
-    mean = columns.mean(axis=1)
-    scale = columns.std(axis=1)
-    design = np.empty((columns.shape[0] + 1, columns.shape[1]))
-    design[0] = 1.0
-    np.subtract(columns, mean[:, None], out=design[1:])
-    design[1:] /= scale[:, None]
-    _refuse_collinear(terms, design[1:])
-
-    start = np.append(logit(treated.mean()), np.zeros(len(columns)))
-    maximum = maximise_likelihood(lambda beta: _logistic_derivatives(design, treated, beta), start)
-    if maximum.converged:
-        back = np.diag(np.concatenate([[1.0], 1 / scale]))
-        back[0, 1:] = -mean / scale
-        return back @ maximum.beta, back @ np.linalg.inv(maximum.information) @ back.T
-    moving = np.abs(maximum.step[1:])
-    largest = [position for position in np.argsort(-moving, kind="stable")[:3] if moving[position] > _STILL_MOVING * moving.max()]
-    remedy = "merge their rare levels, take one out, or leave out the people they set apart"
-    problems = [
-        Problem(_spoken(terms[position], columns[position]), "belongs to a combination of columns that decides participation alone", remedy)
-        for position in largest
-    ]
-    raise SeparationError(problems, "participation cannot be modelled")
-
-
-@dataclass(frozen=True, eq=False)
-class Maximum:
-    """Where Newton's method ended.
-
-    Attributes
-    ----------
-    beta : ndarray of float, shape (p,)
-    information : ndarray of float, shape (p, p)
-        Minus the second derivative.
-    step : ndarray of float, shape (p,)
-        The last step; where there is no maximum, what still moves.
-    converged : bool
-    """
-
-    beta: Floats
-    information: Floats
-    step: Floats
-    converged: bool
-
-
-def maximise_likelihood(derivatives: Callable[[Floats], tuple[float, Floats, Floats]], start: Floats) -> Maximum:
-    """Climb to the maximum of a concave log-likelihood by Newton's method, going back half the way after an overshoot.
-
-    Parameters
-    ----------
-    derivatives : callable
-        Gives the log-likelihood, its gradient (p,) and the information (p, p) at coefficients (p,) of columns of spread about 1.
-    start : ndarray of float, shape (p,)
-
-    Returns
-    -------
-    Maximum
-    """
-    beta = start.astype(np.float64)
-    step: Floats = np.zeros(len(beta))
-    information: Floats = np.zeros((len(beta), len(beta)))
-    best = -np.inf
-    for _ in range(_MAX_NEWTON_STEPS):
-        likelihood, gradient, information = derivatives(beta)
-        if likelihood < best - _ROUNDING * abs(best):  # overshot: go back half the way
-            step = np.asarray(step / 2, dtype=np.float64)
-            beta -= step
-            continue
-        best = likelihood
-        try:
-            step = np.asarray(np.linalg.solve(information, gradient), dtype=np.float64)
-        except np.linalg.LinAlgError:
-            break  # everybody the columns set apart is fitted exactly
-        beta += step
-        if np.abs(step).max() < _CONVERGED:
-            return Maximum(beta, information, step, True)
-    return Maximum(beta, information, step, False)
-
-
-def _logistic_derivatives(design: Floats, treated: Bools, beta: Floats) -> tuple[float, Floats, Floats]:
-    """Give the log-likelihood, its gradient and the information."""
-    likelihood = 0.0
-    gradient = np.zeros(len(beta))
-    information = np.zeros((len(beta), len(beta)))
-    for start in range(0, design.shape[1], _BLOCK_ROWS):
-        block, side = design[:, start : start + _BLOCK_ROWS], treated[start : start + _BLOCK_ROWS]
-        fitted = expit(beta @ block)
-        likelihood += float(np.log(np.maximum(np.where(side, fitted, 1 - fitted), np.finfo(float).tiny)).sum())
-        gradient += block @ (side - fitted)
-        information += (block * (fitted * (1 - fitted))) @ block.T
-    return likelihood, gradient, information
-
-
-def _refuse_collinear(terms: list[str], design: Floats) -> None:
-    correlation = design @ design.T / design.shape[1]
-    triangle, pivots = qr(correlation, mode="r", pivoting=True)
-    size = np.abs(np.diag(triangle))
-    spare = pivots[size < _COLLINEAR * size[0]]
-    if len(spare):
-        names = ", ".join(terms[position] for position in sorted(spare))
-        raise DesignError(
-            f"participation model: no column may be a sum of the others; {len(spare)} of {len(terms)} are ({names}); "
-            "take them out of the covariates or the formula"
-        )
-
-
-def _summarise(cohort: Cohort, linear: Floats, coefficients: pd.DataFrame, score: Floats | None = None) -> PropensityScores:
+def _summarise(
+    cohort: Cohort, linear: Floats, coefficients: pd.DataFrame, *, score: Floats | None = None, model: PropensityModel | None = None
+) -> PropensityScores:
     probability = expit(linear) if score is None else score
     control = np.sort(linear[~cohort.treated])
     treated = np.sort(linear[cohort.treated])
     everybody = linear[cohort.order]
     below, upto = np.searchsorted(control, treated, side="left"), np.searchsorted(control, treated, side="right")
-    preference = expit(everybody - logit(len(treated) / len(everybody)))
+    preference = preference_scores(everybody, cohort.treated[cohort.order])
     inside = (preference >= EQUIPOISE_RANGE[0]) & (preference <= EQUIPOISE_RANGE[1])
     return PropensityScores(
         score=probability,
@@ -365,26 +338,5 @@ def _summarise(cohort: Cohort, linear: Floats, coefficients: pd.DataFrame, score
         overlap=Overlap(equipoise=float(inside.mean()), treated_outside=int(((treated > control[-1]) | (treated < control[0])).sum())),
         sd_score=float(expit(everybody).std(ddof=1)),
         sd_logit=float(everybody.std(ddof=1)),
+        model=model,
     )
-
-
-def coefficient_table(terms: list[str], beta: Floats, covariance: NDArray[np.float64], level: float) -> pd.DataFrame:
-    """Set out the coefficients of a logistic model, the intercept first; `beta` has shape (1 + terms,)."""
-    error = np.sqrt(np.diag(covariance))
-    reach = ndtri(0.5 + level / 2) * error
-    return pd.DataFrame(
-        {
-            "term": ["Intercept", *terms],
-            "coefficient": beta,
-            "std_error": error,
-            "odds_ratio": np.exp(beta),
-            "low": np.exp(beta - reach),
-            "high": np.exp(beta + reach),
-            "p_value": 2 * ndtr(-np.abs(beta / error)),
-        }
-    )
-
-
-def no_coefficients() -> pd.DataFrame:
-    """Give the table of coefficients of no model at all."""
-    return pd.DataFrame(columns=["term", "coefficient", "std_error", "odds_ratio", "low", "high", "p_value"])

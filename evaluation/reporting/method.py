@@ -8,7 +8,15 @@ from datetime import date
 from importlib.metadata import version
 
 from evaluation.analysis.later_starts import CensoringModel
+from evaluation.design.candidates import PairRules
+from evaluation.design.cardinality import CardinalitySpec
+from evaluation.design.coarsened import CoarsenedSpec
 from evaluation.design.covariates import COVARIATES
+from evaluation.design.full import FullSpec
+from evaluation.design.matching import MatchingSpec
+from evaluation.design.optimal import OptimalSpec
+from evaluation.design.subclasses import SubclassSpec
+from evaluation.design.weighting import WeightingSpec
 from evaluation.plan import RegisterPlan, TablePlan
 from evaluation.registers.contract import load_contract
 from evaluation.reporting import tables
@@ -16,6 +24,7 @@ from evaluation.reporting.blocks import Block, Items, Paragraph, Rows, Section
 from evaluation.reporting.journey_tables import started_count
 from evaluation.reporting.scene import Scene
 from evaluation.reporting.tables import Table
+from evaluation.reporting.wording import sentence_case
 from evaluation.study import Design, Study
 
 MONTH = "month"  # the calendar months in the model of later starts: dozens, and of no interest one by one
@@ -24,9 +33,10 @@ PACKAGES = ("numpy", "pandas", "scipy", "statsmodels", "scikit-learn", "lifeline
 
 def limitations_section(design: Design, scene: Scene) -> Section:
     """Say what the numbers do not show."""
-    voice = scene.voice
+    voice, names = scene.voice, scene.names()
     own = [text.within(voice.language) for text in design.plan.wording.limitations]
-    of_design = [voice("limit_static"), voice("limit_unseen")] if design.cohort.trial is None else [voice("limit_risk_sets")]
+    static = [voice("limit_static", **names), voice("limit_unseen", **names)]
+    of_design = static if design.cohort.trial is None else [voice("limit_risk_sets")]
     offered = [voice("limit_offered")] if isinstance(design.plan, RegisterPlan) and not scene.from_offer else []
     every = *own, *of_design, *offered, *_absent(design, scene), voice("limit_spillover")
     return Section("limitations", voice("limitations"), (Items(every),))
@@ -53,7 +63,9 @@ def method_section(study: Study | Design, scene: Scene) -> Section:
     """Say how the comparison was made and of what, with the models behind it."""
     design = study.design if isinstance(study, Study) else study
     voice, plan = scene.voice, design.plan
-    blocks: list[Block] = [*_risk_sets(design, scene), Paragraph(_matching(design, scene))]
+    blocks: list[Block] = [*_risk_sets(design, scene), Paragraph(_comparison(design, scene))]
+    if plan.weighting is not None:
+        blocks.append(Rows(tables.weights_table(design, scene)))
     if plan.disclosure.threshold > 1:
         blocks.append(Paragraph(voice("suppression", below=plan.disclosure.threshold - 1)))
     if isinstance(plan, RegisterPlan):
@@ -66,21 +78,57 @@ def method_section(study: Study | Design, scene: Scene) -> Section:
     return Section("method", voice("method"), tuple(blocks), "sources")
 
 
-def _matching(design: Design, scene: Scene) -> str:
-    voice, plan, matching = scene.voice, design.plan, design.plan.matching
-    stacked = design.cohort.trial is not None
-    columns = dict.fromkeys([*([design.cohort.trial] if design.cohort.trial else []), *matching.exact])
-    return voice(
-        "method_text",
-        treated=scene.names()["treated"],
-        ratio=voice("ratio_one") if matching.ratio == 1 else voice("ratio_many", ratio=matching.ratio),
-        scale=voice(f"scale_{matching.distance}"),
-        order=voice(f"order_{matching.order}"),
-        reuse=voice("reuse" if matching.replace else "reuse_other_months" if stacked else "no_reuse"),
-        caliper="" if matching.caliper_sd is None else voice("caliper", sd=voice.number(matching.caliper_sd, 2)),
-        exact=voice("exact", columns=voice.listing([scene.column(name) for name in columns])) if columns else "",
-        level=voice.number(100 * plan.effects.level, 0),
-    )
+def _comparison(design: Design, scene: Scene) -> str:
+    """Say how the comparison was made, and how its effects and their uncertainty are computed."""
+    voice, plan, spec = scene.voice, design.plan, design.plan.comparison
+    said = {**scene.names(), "model": voice(_model(design)), "rules": _rules(design, scene)}
+    once = voice("no_reuse" if design.cohort.trial is None else "reuse_other_months")
+    match spec:
+        case WeightingSpec():
+            how = voice(f"method_{spec.method}", **said)
+        case MatchingSpec():
+            said["ratio"] = voice("ratio_one") if spec.ratio == 1 else voice("ratio_many", ratio=spec.ratio)
+            reuse = voice("reuse") if spec.replace else once
+            how = voice(f"method_{spec.method}", scale=voice(f"scale_{spec.distance}"), order=voice(f"order_{spec.order}"), reuse=reuse, **said)
+        case OptimalSpec():
+            said["ratio"] = voice("ratio_exactly_one") if spec.ratio == 1 else voice("ratio_exactly", ratio=spec.ratio)
+            how = voice(f"method_{spec.method}", scale=voice(f"scale_{spec.distance}"), reuse=once, **said)
+        case FullSpec():
+            how = voice(f"method_{spec.method}", scale=voice(f"scale_{spec.distance}"), **said)
+        case SubclassSpec():
+            how = voice("method_subclasses", subclasses=voice.count(spec.subclasses), **said)
+        case CardinalitySpec():
+            how = voice("method_cardinality", tolerance=voice.number(spec.tolerance_sd, 2), **said)
+        case CoarsenedSpec():
+            how = voice("method_coarsened", **said)
+    paired = not isinstance(spec, WeightingSpec | CardinalitySpec)
+    clusters = voice("clusters_sets" if paired else "clusters_model" if design.comparison.weight_model is not None else "clusters_persons")
+    return f"{sentence_case(how)} {voice('method_estimates', clusters=clusters, level=voice.number(100 * plan.effects.level, 0))}"
+
+
+def _model(design: Design) -> str:
+    """Name the message that says what the probabilities come from."""
+    propensity = design.plan.propensity
+    return "model_boosting" if propensity.method == "boosting" else "model_ridge" if propensity.penalty > 0 else "model_logistic"
+
+
+def _rules(design: Design, scene: Scene) -> str:
+    """Say what else is asked of those who are compared."""
+    voice, spec, said = scene.voice, design.plan.comparison, list[str]()
+    if isinstance(spec, PairRules):
+        if spec.caliper_sd is not None:
+            said.append(voice("caliper", sd=voice.number(spec.caliper_sd, 2)))
+        listed = [voice("caliper_of", width=voice.number(width, 1), column=scene.column(name)) for name, width in spec.calipers.items()]
+        said += [voice("within_calipers", listed=voice.listing(listed))] if listed else []
+    columns = dict.fromkeys([*([design.cohort.trial] if design.cohort.trial else []), *spec.exact])
+    said += [voice("exact", columns=voice.listing([scene.column(name) for name in columns]))] if columns else []
+    if isinstance(spec, PairRules) and spec.antiexact:
+        said.append(voice("antiexact", columns=voice.listing([scene.column(name) for name in spec.antiexact])))
+    if isinstance(spec, WeightingSpec) and spec.trim is not None:
+        said.append(voice("within_scores", low=voice.number(spec.trim[0], 2), high=voice.number(spec.trim[1], 2)))
+    if isinstance(spec, WeightingSpec) and spec.cap is not None:
+        said.append(voice("capped", cap=voice.number(spec.cap, 1)))
+    return "".join(said)
 
 
 def _risk_sets(design: Design, scene: Scene) -> list[Block]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jinja2
 
+from evaluation.design.designs import Designs
 from evaluation.plan import Language
 from evaluation.reporting.blocks import Page
 from evaluation.reporting.disclosure import Gate
@@ -17,7 +18,9 @@ from evaluation.reporting.wording import Voice
 from evaluation.study import Design, Study
 
 
-def write_report(study: Study | Design, folder: str | Path, *, language: Language = "sv", linked: bool = False) -> Path:
+def write_report(
+    study: Study | Design, folder: str | Path, *, language: Language = "sv", linked: bool = False, alternatives: Designs | None = None
+) -> Path:
     """Write the report of a study, or of a design whose outcomes are still closed.
 
     Parameters
@@ -28,6 +31,8 @@ def write_report(study: Study | Design, folder: str | Path, *, language: Languag
     language : {"sv", "en"}
     linked : bool
         Whether the other language's report will stand beside it, for a link.
+    alternatives : Designs, optional
+        Other ways of building the comparison, to be set beside it.
 
     Returns
     -------
@@ -35,14 +40,14 @@ def write_report(study: Study | Design, folder: str | Path, *, language: Languag
         The written file, `report.<language>.html` or `design.<language>.html`. An older one is replaced only once the new one is whole.
     """
     name = f"{'report' if isinstance(study, Study) else 'design'}.{language}.html"
-    return write_page(folder, name, render_report(study, language=language, linked=linked))
+    return write_page(folder, name, render_report(study, language=language, linked=linked, alternatives=alternatives))
 
 
-def render_report(study: Study | Design, *, language: Language = "sv", linked: bool = False) -> str:
+def render_report(study: Study | Design, *, language: Language = "sv", linked: bool = False, alternatives: Designs | None = None) -> str:
     """Give the report as HTML; parameters as `write_report`."""
     design = study.design if isinstance(study, Study) else study
     scene = Scene(design.plan, Voice(language, design.plan.unit), design.schema, Gate(design.plan.disclosure.threshold))
-    return render_page("report.html.j2", compose_page(study, scene, linked=linked))
+    return render_page("report.html.j2", compose_page(study, scene, linked=linked, alternatives=alternatives))
 
 
 def render_page(template: str, page: Page) -> str:

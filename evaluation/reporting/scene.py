@@ -59,7 +59,13 @@ class Scene:
             "programme": wording.programme,
             "not_yet": wording.not_yet,
         }
-        return {key: text.within(language) for key, text in texts.items()}
+        return {key: text.within(language) for key, text in texts.items()} | self._adjustment()
+
+    def _adjustment(self) -> dict[str, str]:
+        """Give what to call the way the groups were made alike."""
+        kind = "matching" if self.plan.weighting is None else "weighting"
+        the = self.voice(f"the_{kind}_noun")
+        return {"adjustment": self.voice(f"{kind}_noun"), "the_adjustment": the, "The_adjustment": sentence_case(the)}
 
     def column(self, name: str) -> str:
         """Give what to call a column."""
@@ -111,12 +117,12 @@ def figure_words(scene: Scene) -> figures.Words:
     return figures.Words(
         treated=scene.treated,
         control=scene.control,
-        everybody=sentence_case(voice("before")),
-        compared=sentence_case(voice("after")),
+        everybody=sentence_case(voice("before", **scene.names())),
+        compared=sentence_case(voice("after", **scene.names())),
         score_axis=scene.probability,
         group_share_axis=voice("group_share_axis"),
-        before=sentence_case(voice("before")),
-        after=sentence_case(voice("after")),
+        before=sentence_case(voice("before", **scene.names())),
+        after=sentence_case(voice("after", **scene.names())),
         limit=voice("limit"),
         smd_axis=voice("love_axis"),
         share_axis=voice("share_axis", success=scene.names()["success"]),

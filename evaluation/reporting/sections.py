@@ -5,9 +5,13 @@ If the design failed a check, the answer gives way to that fact and every estima
 
 from __future__ import annotations
 
+import math
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from importlib.metadata import version
+from typing import Any
 
+from evaluation.design.designs import Designs
 from evaluation.plan import Language, RegisterPlan
 from evaluation.reporting import figures, tables
 from evaluation.reporting.answer import answer_blocks, answer_section
@@ -25,12 +29,13 @@ PROPORTIONAL_P = 0.05  # below it the report says that the hazard ratio changes;
 MOST_COVARIATES = 24  # in the figure: those farthest apart; the table beside it has all
 
 
-def compose_page(study: Study | Design, scene: Scene, *, linked: bool) -> Page:
+def compose_page(study: Study | Design, scene: Scene, *, linked: bool, alternatives: Designs | None = None) -> Page:
     """Put the page together; `linked` says whether the other language's page stands beside it."""
     design = study.design if isinstance(study, Study) else study
     voice, wording, language = scene.voice, design.plan.wording, scene.voice.language
     other: Language = "en" if language == "sv" else "sv"
     sections = [_who(design, scene), _overlap(design, scene), _balance(design, scene), _verdict(design, scene)]
+    sections += [_alternatives(alternatives, scene)] if alternatives is not None else []
     if isinstance(study, Study):
         sections = [answer_section(study, scene), *sections, *_results(study, scene)]
     else:
@@ -77,7 +82,38 @@ def _verdict(design: Design, scene: Scene) -> Section:
     voice, verdict = scene.voice, design.verdict
     failed = "; ".join(check_sentence(check, voice) for check in verdict.failed)
     said = Paragraph(voice("verdict_passed")) if verdict.passed else Paragraph(voice("verdict_failed", checks=failed), "warning")
-    return Section("verdict", voice("verdict"), (said, Rows(tables.verdict_table(design, scene))))
+    table = tables.verdict_table(design, scene)
+    drawn = [
+        figures.LimitRow(str(row[0]), f"{row[1]}, {row[2]}", check.room, check.passed)
+        for row, check in zip(table.rows, verdict.checks, strict=True)
+        if check.name != "effective_control" or not scene.gate.hides(round(check.value))
+    ]
+    figure = figures.draw_limits(drawn, sides=(voice("not_met_side"), voice("met_side")), words=figure_words(scene))
+    shown = picture("verdict", figure, voice("verdict"), spoken(table), voice("limits_caption"))
+    return Section("verdict", voice("verdict"), (said, shown, Rows(table)))
+
+
+def _alternatives(designs: Designs, scene: Scene) -> Section:
+    """Set other ways of building the comparison beside the plan's."""
+    voice = scene.voice
+    table = tables.designs_table(designs, scene)
+    rows = [
+        figures.DesignRow(str(cells[0]), _kept_words(record, scene), record["worst_smd"], record["worst_subgroup_smd"])
+        for cells, record in zip(table.rows, designs.table.to_dict("records"), strict=True)
+    ]
+    keys = voice("worst_of_all"), voice("worst_in_groups")
+    figure = figures.draw_designs(rows, limit=scene.plan.limits.worst_smd, keys=keys, words=figure_words(scene))
+    shown = picture("designs", figure, voice("alternatives"), spoken(table), voice("designs_caption"))
+    return Section("designs", voice("alternatives"), (Paragraph(voice("alternatives_text")), shown, Rows(table)))
+
+
+def _kept_words(record: Mapping[Hashable, Any], scene: Scene) -> str:
+    """Say whom a design keeps, or that there is none."""
+    voice = scene.voice
+    if math.isnan(record["worst_smd"]):
+        return voice("no_such_comparison")
+    counts = {key: scene.gate.count(round(record[key]), voice.count) for key in ("n_treated", "effective_control")}
+    return voice("design_keeps", share=voice.percent(record["share_treated_kept"], 0), **counts, **scene.names())
 
 
 def _overlap(design: Design, scene: Scene) -> Section:
@@ -93,15 +129,29 @@ def _overlap(design: Design, scene: Scene) -> Section:
     spread = voice("auc_sentence", auc=voice.number(design.scores.auc, 2), equipoise=voice.percent(overlap.equipoise, 0))
     caption = " ".join([voice("overlap_caption", **names), *([voice("overlap_drawn")] if scene.drawn else [])])
     shown = picture("overlap", drawn, voice("overlap"), spread, caption)
-    return Section("overlap", voice("overlap"), (Paragraph(spread), shown, Rows(tables.overlap_table(design, scene))))
+    blocks = [Paragraph(spread), shown, Rows(tables.overlap_table(design, scene)), *_support(design, scene)]
+    return Section("overlap", voice("overlap"), tuple(blocks))
+
+
+def _support(design: Design, scene: Scene) -> list[Block]:
+    """Tell who was left out where the groups do not overlap."""
+    support, voice = design.support, scene.voice
+    if support is None:
+        return []
+    lost = support.counts.set_index("side")["dropped"]
+    said = {side: scene.gate.count(int(lost[side]), voice.count) for side in ("treated", "control")}
+    return [
+        Paragraph(voice("support_text", lost_treated=said["treated"], lost_control=said["control"], **scene.names())),
+        Rows(tables.support_table(support, scene)),
+    ]
 
 
 def _balance(design: Design, scene: Scene) -> Section:
     voice, limit = scene.voice, design.plan.limits.worst_smd
     labelled = tables.balance_labels(design, scene)
     worst = labelled.loc[labelled["smd_after"].abs().idxmax()]
-    said = voice("balance_sentence", worst=voice.number(abs(worst["smd_after"]), 2), label=worst["label"], limit=voice.number(limit, 2))
-    caption = voice("love_caption", limit=voice.number(limit, 2))
+    figured = {**scene.names(), "worst": voice.number(abs(worst["smd_after"]), 2), "limit": voice.number(limit, 2)}
+    said, caption = voice("balance_sentence", **figured, label=worst["label"]), voice("love_caption", **figured)
     drawn = labelled[["label", "smd_before", "smd_after"]]
     if len(drawn) > MOST_COVARIATES:
         farthest = drawn[["smd_before", "smd_after"]].abs().max(axis=1).nlargest(MOST_COVARIATES).index
@@ -143,7 +193,7 @@ def _what_happened(study: Study, scene: Scene) -> Section:
     blocks.append(Paragraph(voice("effects_note", **names)))
     hidden = scene.hides_effects(effects)
     if effects.log_rank is not None:
-        blocks.append(Paragraph(voice("log_rank", p=HIDDEN if hidden else voice.p_value(effects.log_rank.p_value))))
+        blocks.append(Paragraph(voice("log_rank", **scene.names(), p=HIDDEN if hidden else voice.p_value(effects.log_rank.p_value))))
     if study.proportionality is not None and not hidden:
         key = "not_proportional" if study.proportionality.p_value < PROPORTIONAL_P else "proportional"
         blocks.append(Paragraph(voice(key, p=voice.p_value(study.proportionality.p_value))))

@@ -19,10 +19,13 @@ from evaluation.analysis.effects import Effects
 from evaluation.analysis.estimates import Estimate
 from evaluation.analysis.subgroups import EmptyGroup, SubgroupEffects
 from evaluation.design.cohort import Bools
+from evaluation.design.designs import Designs
+from evaluation.design.support import Support
+from evaluation.design.weighting import HEAVIEST, weight_report
 from evaluation.reporting.disclosure import HIDDEN
 from evaluation.reporting.overlap import bin_overlap
 from evaluation.reporting.scene import Scene, number_as_text
-from evaluation.reporting.wording import check_value, sentence_case
+from evaluation.reporting.wording import check_value, design_name, sentence_case
 from evaluation.study import Design, Study
 
 SMALL_STEP = 0.005  # odds ratios nearer to 1, such as those of one day more, need more decimals to be told from it
@@ -101,7 +104,7 @@ def overlap_table(design: Design, scene: Scene) -> Table:
     names = [f"{voice.number(100 * low, 0)}–{voice.percent_sign(high)}" for low, high in pairwise(bins.edges)]
     shares = [of[arm] for arm in ARMS for of in (bins.everybody, bins.compared)]
     columns = [[HIDDEN if np.isnan(share) else voice.number(100 * share) for share in column] for column in shares]
-    head = [f"{group}, {voice(when)}" for group in (scene.treated, scene.control) for when in ("before", "after")]
+    head = [f"{group}, {voice(when, **scene.names())}" for group in (scene.treated, scene.control) for when in ("before", "after")]
     return Table(voice("overlap_table"), (scene.probability, *head), tuple(zip(names, *columns, strict=True)))
 
 
@@ -132,11 +135,34 @@ def balance_table(design: Design, scene: Scene) -> Table:
 
 def _hidden_levels(labelled: pd.DataFrame, people: Sequence[int], scene: Scene) -> Bools:
     """Say which rows of the balance are levels that must not be shown, so that a characteristic's other levels do not give them away."""
-    hidden = np.zeros(len(labelled), dtype=bool)
-    shares = labelled["variance_ratio_before"].isna().to_numpy()
-    for _, rows in labelled.reset_index(drop=True)[shares].groupby("variable"):
-        hidden[rows.index] = scene.gate.hides_parts(rows[["mean_treated", "mean_control"]].to_numpy(), people)
+    return _hidden_shares(labelled, labelled["variance_ratio_before"].isna().to_numpy(), ["mean_treated", "mean_control"], people, scene)
+
+
+def _hidden_shares(rows: pd.DataFrame, shares: Bools, columns: list[str], people: Sequence[int], scene: Scene) -> Bools:
+    """Say which of the rows that hold shares must not be shown, variable by variable."""
+    hidden = np.zeros(len(rows), dtype=bool)
+    for _, parts in rows.reset_index(drop=True)[shares].groupby("variable"):
+        hidden[parts.index] = scene.gate.hides_parts(parts[columns].to_numpy(dtype=np.float64), people)
     return hidden
+
+
+def support_table(support: Support, scene: Scene) -> Table:
+    """Show those left out where the groups do not overlap beside those kept; nothing of a group of few."""
+    voice, counts = scene.voice, support.counts.set_index("side")
+    columns = [(f"mean_{what}_{side}", int(counts[what][side])) for side in ARMS for what in ("dropped", "kept")]
+    shown = [(name, number) for name, number in columns if number and not scene.gate.hides(number)]
+    names, people = [name for name, _ in shown], [number for _, number in shown]
+    means = support.dropped.reset_index(drop=True)
+    numbers = {str(name) for name, column in support.cohort.covariates.items() if len(column.unique()) > 2}
+    shares = ~((means["level"] == "") & means["variable"].isin(numbers)).to_numpy()
+    hidden = _hidden_shares(means, shares, names, people, scene) if names else np.ones(len(means), dtype=bool)
+    head = [voice(key, group=group) for group in (scene.treated, scene.control) for key in ("left_out_of", "remain_of")]
+    rows = [(voice("number_of_people"), *(scene.gate.count(number, voice.count) for _, number in columns))]
+    for row, share, hide in zip(means.to_dict("records"), shares, hidden, strict=True):
+        write = voice.percent_sign if share else partial(voice.number, decimals=2)
+        cells = [HIDDEN if hide or name not in names else write(row[name]) for name, _ in columns]
+        rows.append((scene.covariate(row["variable"], row["level"]), *cells))
+    return Table(voice("support_caption"), (voice("covariate"), *head), tuple(rows))
 
 
 def verdict_table(design: Design, scene: Scene) -> Table:
@@ -153,6 +179,39 @@ def verdict_table(design: Design, scene: Scene) -> Table:
     )
     head = (voice("requirement"), voice("value"), voice("limit"), voice("outcome"))
     return Table(voice("verdict_caption"), head, rows, tuple("" if check.passed else "bad" for check in design.verdict.checks))
+
+
+def weights_table(design: Design, scene: Scene) -> Table:
+    """Show how evenly the weight is spread: the extremes as a share on the heaviest hundredth, never a person's own weight."""
+    voice, rows = scene.voice, []
+    for record in weight_report(design.comparison).to_dict("records"):
+        group = scene.treated if record["arm"] == "treated" else scene.control
+        hidden = scene.gate.hides(record["n"] / HEAVIEST)
+        share = HIDDEN if hidden else voice.percent_sign(record["heaviest_share"], 1)
+        counts = (scene.gate.count(round(record[key]), voice.count) for key in ("n", "effective"))
+        rows.append((group, *counts, voice.number(record["variation"], 2), share))
+    head = (voice("group"), voice("number_of_people"), voice("effective_people"), voice("weight_variation"), voice("heaviest_share"))
+    return Table(voice("weights_caption"), head, tuple(rows))
+
+
+def designs_table(designs: Designs, scene: Scene) -> Table:
+    """Show whom each way of building the comparison keeps, how alike the groups then are, and whether it meets the plan's limits."""
+    voice, rows, marks = scene.voice, [], []
+    for record in designs.table.to_dict("records"):
+        name = design_name(designs.specs[record["design"]], voice)
+        name = voice("the_plans", design=name) if record["design"] == "plan" else name
+        if record["design"] not in designs.comparisons:
+            rows.append((name, *["–"] * 6, voice("no_such_comparison")))
+            marks.append("bad")
+            continue
+        counts = [scene.gate.count(round(record[key]), voice.count) for key in ("n_treated", "n_control", "effective_control")]
+        shares = [voice.percent_sign(record["share_treated_kept"]), voice.number(100 * record["minimal_detectable_effect"], 1)]
+        cells = (counts[0], shares[0], *counts[1:], voice.number(record["worst_smd"], 2), shares[1])
+        rows.append((name, *cells, voice("passed" if record["passed"] else "failed")))
+        marks.append("strong" if record["design"] == "plan" else "")
+    kept = (voice("kept_people"), voice("kept_share"), voice("control_people"), voice("effective_people"))
+    head = (voice("design"), *kept, voice("worst_of_all"), voice("detectable"), voice("outcome"))
+    return Table(voice("designs_caption_table"), head, tuple(rows), tuple(marks))
 
 
 def curve_table(study: Study, scene: Scene, until_days: float) -> Table:

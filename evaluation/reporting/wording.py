@@ -16,7 +16,12 @@ from babel.numbers import format_decimal
 
 from evaluation.analysis.estimates import Estimate
 from evaluation.analysis.outcomes import TimeUnit
+from evaluation.design.candidates import PairRules
+from evaluation.design.designs import AnyDesign
+from evaluation.design.matching import MatchingSpec
+from evaluation.design.optimal import OptimalSpec
 from evaluation.design.verdict import Check
+from evaluation.design.weighting import WeightingSpec
 from evaluation.plan import Language
 
 MINUS = "−"
@@ -164,11 +169,11 @@ def check_value(check: Check, voice: Voice, value: float) -> str:
     """Write a check's value or limit in its own unit."""
     if check.name in ("share_treated_kept", "equipoise"):
         return voice.percent(value, 0)
-    return (
-        voice.count(round(value))
-        if check.name == "effective_control"
-        else voice.number(value, next((places for places in (3, 4, 5) if round(check.value, places) != round(check.limit, places)), 3))
-    )
+    if check.name == "minimal_detectable_effect":
+        return voice("in_points", points=voice.number(100 * value, 1))
+    if check.name == "effective_control":
+        return voice.count(round(value))
+    return voice.number(value, next((places for places in (3, 4, 5) if round(check.value, places) != round(check.limit, places)), 3))
 
 
 def check_sentence(check: Check, voice: Voice) -> str:
@@ -176,6 +181,17 @@ def check_sentence(check: Check, voice: Voice) -> str:
     limit = voice("at_least" if check.at_least else "at_most", limit=check_value(check, voice, check.limit))
     name = voice(check.name)
     return f"{name[:1].lower()}{name[1:]} ({check_value(check, voice, check.value)}, {limit})"
+
+
+def design_name(spec: AnyDesign, voice: Voice) -> str:
+    """Name a way of building the comparison in a few words."""
+    kind = "weights_" if isinstance(spec, WeightingSpec) else ""
+    name = voice(f"name_{kind}{spec.method}")
+    ratio = f" 1:{spec.ratio}" if isinstance(spec, MatchingSpec | OptimalSpec) else ""
+    if not isinstance(spec, PairRules):
+        return name
+    caliper = voice("without_caliper") if spec.caliper_sd is None else voice("with_caliper", sd=voice.number(spec.caliper_sd, 2))
+    return f"{name}{ratio}, {caliper}"
 
 
 def sentence_case(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Do the two groups share the range of propensities?"""
+"""Do the two groups share the range of propensities, and for how many was either side a real possibility?"""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from matplotlib.figure import Figure
 
 from evaluation.analysis.curves import ARMS
 from evaluation.design.cohort import Floats
+from evaluation.design.propensity import EQUIPOISE_RANGE
 from evaluation.reporting.disclosure import Gate
 from evaluation.reporting.figures.page import (
+    DASH,
     EDGE,
     GREY,
     INK,
     LINE,
     STYLE,
+    TEXT,
     TINT,
     Key,
     Sheet,
@@ -30,6 +33,8 @@ from evaluation.reporting.figures.page import (
     text_width,
 )
 from evaluation.reporting.overlap import bin_overlap
+
+_BAND = "#efefef"
 
 
 @rc_context(STYLE)
@@ -81,6 +86,54 @@ def draw_overlap(score_treated: Floats, score_control: Floats, weight_treated: F
     sheet.write(left + 2, top + 12, words.treated, style=name_style("treated"))
     sheet.write(left + 2, top + height - 6, words.control, style=name_style("control"))
     sheet.paragraph(top + height + 20, words.score_axis, centre=left)
+    return sheet.figure
+
+
+@rc_context(STYLE)
+def draw_preference(preference_treated: Floats, preference_control: Floats, *, axis: str, band: str, words: Words, gate: Gate) -> Figure:
+    """See for how many either side was a real possibility: where the two groups' preference scores lie, and the band of equipoise.
+
+    Parameters
+    ----------
+    preference_treated, preference_control : ndarray of float, shape (t,) and (c,)
+        Preference scores of everybody: one half where treatment is as likely as on average.
+    axis, band : str
+        What to call the preference score, and the band.
+    words : Words
+    gate : Gate
+        Shares of too few people are left out.
+
+    Returns
+    -------
+    Figure
+        Each group's share of people in bins of the preference score, one line each.
+    """
+    people = [np.ones(len(preference_treated)), np.ones(len(preference_control))]
+    bins = bin_overlap(preference_treated, preference_control, *people, gate=gate)
+    tallest = max(float(np.nan_to_num(list(bins.everybody.values())).max()), 0.01)
+    step = max(nice_step(tallest, 5), 0.01)
+    ticks = [step * count for count in range(math.ceil(tallest / step - 1e-9) + 1)]
+
+    arms = [Key(words.arm(arm), {"color": LINE[arm], "linestyle": DASH[arm], "linewidth": 2}, TEXT[arm]) for arm in ARMS]
+    keys = flow([*arms, Key(band, _square(_BAND, GREY))])
+    top, height = lines_height(words.group_share_axis) + keys.height + 8, 190.0
+    sheet = Sheet.of(top + height + 22 + lines_height(axis))
+    left = max(text_width(words.percent(tick)) for tick in ticks) + 8 + EDGE
+    axes = sheet.panel(top, height, left, EDGE + 14)
+    axes.set_ylim(0, ticks[-1])
+    axes.set_yticks(ticks, [words.percent(tick) for tick in ticks])
+    axes.set_xlim(0, 1)
+    positions = round_ticks(0, 1, 10)
+    axes.set_xticks(positions, [words.number(tick, 1) for tick in positions])
+    axes.grid(axis="y")
+    axes.axvspan(*EQUIPOISE_RANGE, color=_BAND, linewidth=0, zorder=0)  # below the grid
+    for arm in ARMS:
+        shares = np.where(bins.everybody[arm] > 0, bins.everybody[arm], np.nan)
+        axes.stairs(shares, bins.edges, fill=True, color=LINE[arm], alpha=0.12)
+        axes.stairs(shares, bins.edges, color=LINE[arm], linestyle=DASH[arm], linewidth=2, baseline=None)
+    sheet.paragraph(0, words.group_share_axis)
+    keys.draw(sheet, lines_height(words.group_share_axis))
+    sheet.paragraph(top + height + 20, axis, centre=left)
     return sheet.figure
 
 
