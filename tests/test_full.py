@@ -108,6 +108,13 @@ def test_a_treated_may_have_several_controls_and_a_control_several_treated() -> 
 
 
 @pytest.mark.hand
+@pytest.mark.hand
+@pytest.mark.parametrize(("treated", "control", "sizes"), [(2, 6, [4, 4]), (6, 2, [4, 4]), (3, 4, [2, 2, 3]), (1, 5, [6])])
+def test_people_who_are_equally_near_are_shared_out_evenly(treated: int, control: int, sizes: list[int]) -> None:
+    found = matched(cohort_of([1] * treated + [0] * control), at([0.5] * (treated + control)), FullSpec())
+    assert sorted(len(members) for members in divided(found)) == sizes
+
+
 def test_a_caliper_leaves_out_whoever_has_nobody_near_and_tells_of_the_treated() -> None:
     with pytest.warns(UnmatchedWarning, match="1 of 3 treated found no control") as caught:
         found = match_fully(DRAWN, at([0, 1, 2, 8, 9, 10.5]), FullSpec(caliper_sd=1.0))

@@ -25,6 +25,8 @@ from evaluation.design.optimal import Numbers, cheapest_assignment, numbered, pa
 from evaluation.design.propensity import PropensityScores
 from evaluation.errors import NobodyMatchedError
 
+_EQUALLY_NEAR = 1_000  # partners among whom somebody who joins a set chooses; more would only cost memory
+
 
 class FullSpec(PairRules):
     """How everybody with an allowed partner is brought into a set."""
@@ -70,41 +72,61 @@ def match_fully(cohort: Cohort, scores: PropensityScores, spec: FullSpec | None 
     spec = spec or FullSpec()
     search = prepare_search(cohort, scores, spec, forbidden)
     treated, control = sides(cohort)
-    one, nearest_one, mu_one = _nearest(search, treated, control)
-    other, nearest_other, mu_other = _nearest(search, control, treated)
+    one, mu_one = _nearest(search, treated, control)
+    other, mu_other = _nearest(search, control, treated)
     if not len(one):
         raise NobodyMatchedError(why_nobody(cohort, scores, spec, forbidden))
     row, column, gain = _gains(search, (one, mu_one), (other, mu_other))
     chosen = cheapest_assignment(row, column, -gain, np.zeros(len(one)), parts(row, column)) if len(row) else row
     row, column = row[chosen], column[chosen]
-    lone_one, lone_other = np.delete(np.arange(len(one)), row), np.delete(np.arange(len(other)), column)
-    pair = np.concatenate(
-        [
-            np.column_stack([one[row], other[column]]),
-            np.column_stack([one[lone_one], nearest_one[lone_one]]),
-            np.column_stack([nearest_other[lone_other], other[lone_other]]),
-        ]
-    )
-    distance = np.concatenate([mu_one[row] + mu_other[column] - gain[chosen], mu_one[lone_one], mu_other[lone_other]])
-    comparison = comparison_of(cohort, *_stars(cohort, pair, distance), spec=spec, caliper=search.width)
+    pairs = [np.column_stack([one[row], other[column]])]
+    distances = [mu_one[row] + mu_other[column] - gain[chosen]]
+    degree = np.bincount(pairs[0].ravel(), minlength=len(cohort))
+    for people, partners, mu in ((one, other, mu_one), (other, one, mu_other)):
+        lone = np.flatnonzero(degree[people] == 0)
+        joined = _join_nearest(search, people[lone], partners, mu[lone], degree)
+        lone = lone[joined >= 0]
+        ends = people[lone], joined[joined >= 0]
+        pairs.append(np.column_stack(ends if people is one else ends[::-1]))
+        distances.append(mu[lone])
+    comparison = comparison_of(cohort, *_stars(cohort, np.concatenate(pairs), np.concatenate(distances)), spec=spec, caliper=search.width)
     warn_of_unmatched(comparison, cohort)
     return comparison
 
 
-def _nearest(search: PairSearch, seekers: Rows, sought: Rows) -> tuple[Rows, Rows, Floats]:
-    """Give those who have a partner, the nearest one of each and how far away it is."""
-    start, found, distance = nearest_allowed(search, seekers, sought, limit=1)
-    return seekers[np.diff(start) > 0], found, distance
+def _nearest(search: PairSearch, seekers: Rows, sought: Rows) -> tuple[Rows, Floats]:
+    """Give those who have a partner, and how far away the nearest one of each is."""
+    start, _, distance = nearest_allowed(search, seekers, sought, limit=1)
+    return seekers[np.diff(start) > 0], distance
+
+
+def _join_nearest(search: PairSearch, lone: Rows, partners: Rows, mu: Floats, degree: Rows) -> Rows:
+    """Give each of the lone the nearest partner, of equally near ones the one with fewest; -1 for who has been joined by another meanwhile.
+
+    Where many are equally near, whom they join costs the same, and sets of one size weigh most evenly. `degree` counts each person's partners.
+    """
+    start, found, _ = nearest_allowed(search, lone, partners, radius=mu, limit=_EQUALLY_NEAR)
+    joined = np.full(len(lone), -1, dtype=np.intp)
+    for number, person in enumerate(lone.tolist()):
+        if degree[person]:
+            continue
+        near = found[start[number] : start[number + 1]]
+        partner = near[np.argmin(degree[near])]
+        joined[number] = partner
+        degree[person] += 1
+        degree[partner] += 1
+    return joined
 
 
 def _gains(search: PairSearch, ones: tuple[Rows, Floats], others: tuple[Rows, Floats]) -> tuple[Numbers, Numbers, Floats]:
     """Find the pairs with a gain, as numbers of treated and control among those with a partner."""
     people = len(search.cohort)
     (one, mu_one), (other, mu_other) = ones, others
-    start, found, near = nearest_allowed(search, one, other, radius=2 * mu_one)
-    row, column = np.repeat(np.arange(len(one), dtype=np.int32), np.diff(start)), numbered(found, other, people)
-    start, found, near_too = nearest_allowed(search, other, one, radius=2 * mu_other)
-    row_too, column_too = numbered(found, one, people), np.repeat(np.arange(len(other), dtype=np.int32), np.diff(start))
+    asking, asking_too = (np.flatnonzero(mu > 0).astype(np.int32) for mu in (mu_one, mu_other))  # two with a partner at no distance gain nothing
+    start, found, near = nearest_allowed(search, one[asking], other, radius=2 * mu_one[asking])
+    row, column = np.repeat(asking, np.diff(start)), numbered(found, other, people)
+    start, found, near_too = nearest_allowed(search, other[asking_too], one, radius=2 * mu_other[asking_too])
+    row_too, column_too = numbered(found, one, people), np.repeat(asking_too, np.diff(start))
     new = near_too > 2 * mu_one[row_too]  # the others were found from the treated's side
     row, column = np.append(row, row_too[new]), np.append(column, column_too[new])
     gain = mu_one[row] + mu_other[column] - np.append(near, near_too[new])
