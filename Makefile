@@ -38,6 +38,8 @@ typecheck: setup  ## Check the types
 benchmark: setup  ## Time the design, the effects and the registers; rewrites docs/benchmarks.md
 	$(BIN)/python tests/benchmarks/benchmark.py --write docs/benchmarks.md
 	$(BIN)/python tests/benchmarks/registers.py --append docs/benchmarks.md
+	$(BIN)/python tests/benchmarks/balance.py --append docs/benchmarks.md
+	$(BIN)/python tests/benchmarks/matching.py --append docs/benchmarks.md --figure docs/figures/matching_growth.svg
 
 verify: setup  ## Hold the whole road against worlds whose truth is known (about half an hour); rewrites docs/validation.md
 	$(BIN)/python tests/verification/verify.py --write docs/validation.md

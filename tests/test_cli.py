@@ -118,6 +118,13 @@ def test_a_study_of_one_table_fetches_it_and_is_built_with_two_words(project: Pa
     assert [file.name for file in (project / "data").iterdir()] == ["unemployment.csv"]
 
 
+def test_other_ways_are_set_beside_the_plans_on_request(project: Path, tmp_path: Path) -> None:
+    for options, there in (((), False), (("--compare",), True)):
+        result = run("design", STUDY, "--quiet", "--language", "sv", "--out", str(tmp_path), *options)
+        assert result.exit_code == 0
+        assert ("Andra sätt att bygga jämförelsen" in (tmp_path / "design.sv.html").read_text(encoding="utf-8")) is there
+
+
 def test_quiet_says_only_where_the_report_lies(project: Path) -> None:
     result = run("design", STUDY, "--quiet", "--language", "sv")
     assert (result.exit_code, result.stdout, result.stderr) == (0, line_for("design.sv.html"), "")

@@ -4,6 +4,7 @@ import re
 import tomllib
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,14 @@ from evaluation.design.optimal import OptimalSpec, match_optimally
 from evaluation.design.propensity import PropensityScores, estimate_propensity
 from evaluation.design.subclasses import SubclassSpec, match_in_subclasses
 from evaluation.design.verdict import DesignLimits, judge_design
-from evaluation.design.weighting import WeightingSpec, weight_cohort
+from evaluation.design.weighting import WeightingSpec, weight_cohort, weight_report
 from evaluation.errors import InputError, UnmatchedWarning
 from evaluation.plan import TablePlan, read_plan
-from evaluation.reporting.disclosure import Gate
+from evaluation.reporting.disclosure import HIDDEN, Gate
 from evaluation.reporting.method import method_section
 from evaluation.reporting.scene import Scene
 from evaluation.reporting.sections import compose_page
+from evaluation.reporting.tables import designs_table, support_table, weights_table
 from evaluation.reporting.wording import Voice
 from evaluation.study import Design, design_study
 
@@ -183,3 +185,83 @@ def test_a_method_has_its_own_keys(section: dict[str, Any], message: str) -> Non
     values = tomllib.loads((REPORTS / "employment-agency" / "plan.toml").read_text(encoding="utf-8"))
     with pytest.raises(Exception, match=message):
         read_plan({**values, "matching": section})
+
+
+# --- what must hold of any of them
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("spec", [MatchingSpec(ratio=2), MatchingSpec(replace=True), OptimalSpec(), FullSpec()], ids=lambda spec: str(spec.method))
+def test_adding_a_constant_to_the_logit_changes_nobodys_match(spec: AnyDesign) -> None:
+    rng = np.random.default_rng(7)
+    places = rng.integers(-128, 128, 300) / 64  # so that moved by 4 they keep every bit of their distances
+    frame = pd.DataFrame({"t": rng.permutation(np.repeat([1, 0], [60, 240])), "x": places})
+    cohort = cohort_from_table(frame, treated="t", covariates=["x"])
+    here, there = (
+        quietly(lambda shift=shift: make_comparison(cohort, replace(estimate_propensity(cohort), logit=places + shift, sd_logit=1.0), spec))
+        for shift in (0.0, 4.0)
+    )
+    assert np.array_equal(here.member_row, there.member_row)
+    assert np.array_equal(here.member_set, there.member_set)
+
+
+# --- the page
+
+
+@cache
+def page_of_designs(language: str) -> tuple[str, list[tuple[str, ...]]]:
+    design = designed({})
+    look = Scene(design.plan, Voice(language, design.plan.unit), design.schema, Gate(10))
+    limits = design.plan.limits.model_copy(update={"worst_smd": 0.05})
+    asked = {"plan": design.plan.comparison, "loose": MatchingSpec(caliper_sd=None, ratio=3), "none": MatchingSpec(exact=("pubemp",))}
+    cohort = replace(design.cohort, strata=design.cohort.strata.assign(pubemp=design.cohort.treated))
+    alternatives = compare_designs(cohort, design.scores, asked, by=["sex"], limits=limits)
+    sections = compose_page(design, look, linked=False, alternatives=alternatives).sections
+    return str([section.blocks for section in sections if section.id == "designs"]), list(designs_table(alternatives, look).rows)
+
+
+@pytest.mark.parametrize(
+    ("language", "plans", "nobody", "kept"),
+    [
+        ("sv", "Planens: närmaste granne 1:3, kaliper 0,20", "går inte att göra", "99\u202f%"),
+        ("en", "The plan's: nearest neighbour 1:3, caliper 0.20", "cannot be made", "99%"),
+    ],
+)
+def test_the_page_sets_other_ways_beside_the_plans(language: str, plans: str, nobody: str, kept: str) -> None:
+    said, rows = page_of_designs(language)
+    assert rows[0][:2] == (plans, kept)
+    assert rows[2][-1] == nobody
+    assert set(rows[2][1:-1]) == {"–"}
+    assert "<svg" in said
+
+
+@pytest.mark.parametrize("language", ["sv", "en"])
+def test_how_even_the_weights_are_is_told_without_anybodys_own(language: str) -> None:
+    design = designed({"weighting": {}})
+    look = Scene(design.plan, Voice(language, design.plan.unit), design.schema, Gate(10))
+    rows = weights_table(design, look).rows
+    report = weight_report(design.comparison)
+    assert [row[1] for row in rows] == [str(count) for count in report["n"]]
+    assert [row[-1] for row in rows] == [HIDDEN, HIDDEN]  # a hundredth of so few would be a person or two
+
+
+def test_those_left_out_for_want_of_overlap_stand_beside_those_kept() -> None:
+    design = designed({"support": {"rule": "range", "low": 0.1, "high": 0.9}})
+    assert design.support is not None
+    look = Scene(design.plan, Voice("en", design.plan.unit), design.schema, Gate(10))
+    counts = design.support.counts.set_index("side")
+    number, *means = support_table(design.support, look).rows
+    assert number[1:] == tuple(
+        look.gate.count(int(counts[what][side]), look.voice.count) for side in ("treated", "control") for what in ("dropped", "kept")
+    )
+    columns = [(side, what) for side in ("treated", "control") for what in ("dropped", "kept")]
+    few = [place for place, (side, what) in enumerate(columns, start=1) if 0 < counts[what][side] < 10]
+    assert few, "the example no longer has a group of few"
+    assert all(row[place] == HIDDEN for row in means for place in few)
+
+
+def test_the_share_kept_counts_those_left_out_for_want_of_overlap() -> None:
+    design = designed({"support": {"rule": "range", "low": 0.2, "high": 0.9}})
+    everybody = designed({}).cohort.n_treated
+    (kept,) = [check.value for check in design.verdict.checks if check.name == "share_treated_kept"]
+    assert kept == design.comparison.n_treated / everybody < design.comparison.n_treated / design.cohort.n_treated

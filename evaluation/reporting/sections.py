@@ -112,8 +112,8 @@ def _kept_words(record: Mapping[Hashable, Any], scene: Scene) -> str:
     voice = scene.voice
     if math.isnan(record["worst_smd"]):
         return voice("no_such_comparison")
-    counts = {key: scene.gate.count(round(record[key]), voice.count) for key in ("n_treated", "effective_control")}
-    return voice("design_keeps", share=voice.percent(record["share_treated_kept"], 0), **counts, **scene.names())
+    effective = scene.gate.count(round(record["effective_control"]), voice.count)
+    return voice("design_keeps", share=voice.percent(record["share_treated_kept"], 0), effective=effective, **scene.names())
 
 
 def _overlap(design: Design, scene: Scene) -> Section:

@@ -201,16 +201,16 @@ def designs_table(designs: Designs, scene: Scene) -> Table:
         name = design_name(designs.specs[record["design"]], voice)
         name = voice("the_plans", design=name) if record["design"] == "plan" else name
         if record["design"] not in designs.comparisons:
-            rows.append((name, *["–"] * 6, voice("no_such_comparison")))
+            rows.append((name, *["–"] * 4, voice("no_such_comparison")))
             marks.append("bad")
             continue
-        counts = [scene.gate.count(round(record[key]), voice.count) for key in ("n_treated", "n_control", "effective_control")]
-        shares = [voice.percent_sign(record["share_treated_kept"]), voice.number(100 * record["minimal_detectable_effect"], 1)]
-        cells = (counts[0], shares[0], *counts[1:], voice.number(record["worst_smd"], 2), shares[1])
-        rows.append((name, *cells, voice("passed" if record["passed"] else "failed")))
+        kept = voice.percent_sign(record["share_treated_kept"])  # no count: two that differ by few would tell of the few
+        effective = scene.gate.count(round(record["effective_control"]), voice.count)
+        worst, detectable = voice.number(record["worst_smd"], 2), voice.number(100 * record["minimal_detectable_effect"], 1)
+        rows.append((name, kept, effective, worst, detectable, voice("passed" if record["passed"] else "failed")))
         marks.append("strong" if record["design"] == "plan" else "")
-    kept = (voice("kept_people"), voice("kept_share"), voice("control_people"), voice("effective_people"))
-    head = (voice("design"), *kept, voice("worst_of_all"), voice("detectable"), voice("outcome"))
+    whom = voice("kept_share", **scene.names()), voice("effective_control")
+    head = (voice("design"), *whom, voice("worst_of_all"), voice("detectable"), voice("outcome"))
     return Table(voice("designs_caption_table"), head, tuple(rows), tuple(marks))
 
 

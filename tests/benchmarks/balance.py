@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -41,8 +43,8 @@ def weights(people: Cohort) -> Comparison:
     return comparison_of(people, everybody, everybody, given=np.where(people.treated, 1.0, np.random.default_rng(2).exponential(size=len(people))))
 
 
-def timed(name: str, work: Callable[[], object]) -> str:
-    """Say the median wall and processor time after one warm-up."""
+def timed(name: str, goal: str, work: Callable[[], object]) -> str:
+    """Give the median wall and processor time after one warm-up, as a row of a table."""
     work()
     wall, processor = [], []
     for _ in range(REPETITIONS):
@@ -50,16 +52,25 @@ def timed(name: str, work: Callable[[], object]) -> str:
         work()
         wall.append(time.perf_counter() - start[0])
         processor.append(time.process_time() - start[1])
-    return f"{name}: {statistics.median(wall):.2f} s wall, {statistics.median(processor):.2f} s processor"
+    return f"| {name} | {statistics.median(wall):.2f} s | {statistics.median(processor):.2f} s | {goal} |"
 
 
 def main() -> None:
-    """Print one line per piece of work."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--append", type=Path, help="write the table at the end of this file too")
+    options = parser.parse_args()
     people = cohort()
     matched, weighted = pairs(people), weights(people)
-    print(timed(f"balance of matched people in {GROUPS} groups", lambda: assess_balance(people, matched, by=["group"])))
-    print(timed(f"balance of weighted people in {GROUPS} groups", lambda: assess_balance(people, weighted, by=["group"])))
-    print(timed("second order of matched people", lambda: assess_second_order(people, matched)))
+    rows = [
+        timed(f"of matched people, in {GROUPS} groups", "1 s", lambda: assess_balance(people, matched, by=["group"])),
+        timed(f"of weighted people, in {GROUPS} groups", "", lambda: assess_balance(people, weighted, by=["group"])),
+        timed("squares and products, of matched people", "", lambda: assess_second_order(people, matched)),
+    ]
+    about = f"50 covariates of {PEOPLE:,} people; medians of {REPETITIONS} repetitions after one warm-up."
+    text = "\n".join(["## Balance", "", about, "", "| what | time | processor | goal |", "|---|---|---|---|", *rows, ""])
+    print(text)
+    if options.append:
+        options.append.write_text(options.append.read_text(encoding="utf-8") + "\n" + text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ import pandas as pd
 
 SIZES = ((4_000, 200_000), (400, 20_000), (40, 2_000))  # treated and controls; whoever cannot do the first within the limits gets the next
 GROWTH = tuple((10**power, 10 ** (power + 1)) for power in (3, 4, 5, 6))
+OTHERS = (4_000, 40_000)
 CALIPER_SD = 0.2
 REPETITIONS = 5
 ENOUGH_SECONDS = 20.0  # no further repetition is begun after so long
@@ -264,11 +265,15 @@ def row(way: str, size: tuple[int, int], figures: dict[str, object]) -> str:
     return f"| {label} | {shown} | {figures['pairs']:,} | {figures['distance']:.4f} | {remark} |"
 
 
-def growth() -> list[str]:
+def measure_growth() -> dict[tuple[int, int], dict[str, object]]:
     """Time `match_cohort` from a thousand to a million treated, ten controls for each."""
+    return {size: alone("closest", *size, sys.executable) for size in GROWTH}
+
+
+def growth(measured: dict[tuple[int, int], dict[str, object]]) -> list[str]:
     lines = ["| treated x controls | time | time / (n log n) | peak memory of the process |", "|---|---|---|---|"]
-    for size in GROWTH:
-        figures, people = alone("closest", *size, sys.executable), sum(size)
+    for size, figures in measured.items():
+        people = sum(size)
         if "reason" in figures:
             lines.append(f"| {size[0]:,} x {size[1]:,} | {figures['reason']} | | |")
             continue
@@ -278,9 +283,64 @@ def growth() -> list[str]:
     return lines
 
 
+def draw_growth(measured: dict[tuple[int, int], dict[str, object]], file: Path) -> None:
+    """Draw the times against the number of people, both logarithmic, beside a line that grows as n log n."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    from evaluation.reporting.figures.page import STYLE
+    from evaluation.reporting.figures.svg import svg_text
+
+    people = np.array([sum(size) for size, figures in measured.items() if "seconds" in figures], dtype=float)
+    seconds = np.array([float(figures["seconds"]) for figures in measured.values() if "seconds" in figures])
+    line = people * np.log2(people)
+    line *= np.exp(np.log(seconds / line).mean())
+    with rc_context(STYLE):
+        figure = Figure(figsize=(5.2, 3.2), layout="constrained")
+        axes = figure.add_subplot()
+        axes.loglog(people, line, color="#595959", linestyle=(0, (4, 2)), label="grows as n log n")
+        axes.loglog(people, seconds, "o", color="#0072B2", markersize=7, label="measured")
+        axes.set_xlabel("people")
+        axes.set_ylabel("seconds")
+        axes.legend(frameon=False)
+    said = "; ".join(f"{count:,.0f} people {taken:.3f} s" for count, taken in zip(people, seconds, strict=True))
+    drawn = svg_text(figure, name="growth", title="Time to match, by number of people", description=f"Beside a line that grows as n log n: {said}.")
+    file.write_text(f"{drawn}\n", encoding="utf-8")
+
+
+def other_methods() -> list[str]:
+    """Time every other way of building the comparison once, on people with one score and a caliper where there is one."""
+    from evaluation import CardinalitySpec, CoarsenedSpec, FullSpec, OptimalSpec, SubclassSpec, WeightingSpec, cohort_from_table, estimate_propensity
+    from evaluation.design.designs import make_comparison
+    from evaluation.design.tightest import tightest_caliper
+
+    people = population(*OTHERS).assign(age=lambda table: np.round(40 + 8 * table["logit"]))
+    cohort = cohort_from_table(people, treated="treated", covariates=["logit", "age"])
+    scores = estimate_propensity(cohort)
+    ways: dict[str, Callable[[], object]] = {
+        "optimal pairs": lambda: make_comparison(cohort, scores, OptimalSpec()),
+        "full matching": lambda: make_comparison(cohort, scores, FullSpec()),
+        "tightest caliper": lambda: tightest_caliper(cohort, scores),
+        "coarsened exact matching": lambda: make_comparison(cohort, scores, CoarsenedSpec()),
+        "subclasses": lambda: make_comparison(cohort, scores, SubclassSpec()),
+        "cardinality matching, two controls each": lambda: make_comparison(cohort, scores, CardinalitySpec(ratio=2)),
+        "odds weights": lambda: make_comparison(cohort, scores, WeightingSpec()),
+        "entropy balancing": lambda: make_comparison(cohort, scores, WeightingSpec(method="entropy")),
+    }
+    lines = ["| what | time |", "|---|---|"]
+    for label, work in ways.items():
+        begun = time.perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            work()
+        lines.append(f"| {label} | {time.perf_counter() - begun:.2f} s |")
+    return lines
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--append", type=Path, help="write the tables at the end of this file too")
+    parser.add_argument("--figure", type=Path, help="draw the growth to this file")
     parser.add_argument("--python", default=sys.executable, help="an interpreter that has the other programs")
     parser.add_argument("measurement", nargs="*", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -292,7 +352,12 @@ def main() -> None:
         f"One to one without replacement, a caliper of {CALIPER_SD} standard deviations of the logit, the same scores for every program, one thread. "
         f"Median of up to {REPETITIONS} repetitions after a small match as warm-up; at most {LIMIT_SECONDS // 60} minutes and {LIMIT_GB} GB each."
     )
-    parts = ["## Matching", "", about, "", *side_by_side(options.python), "", "Growth, closest first:", "", *growth(), ""]
+    measured = measure_growth()
+    parts = ["## Matching", "", about, "", *side_by_side(options.python), "", "Growth, closest first:", "", *growth(measured), ""]
+    if options.figure:
+        draw_growth(measured, options.figure)
+        parts += [f"![Time to match against the number of people, beside a line that grows as n log n](figures/{options.figure.name})", ""]
+    parts += [f"Other ways, {OTHERS[0]:,} x {OTHERS[1]:,}, once each:", "", *other_methods(), ""]
     text = "\n".join(parts)
     print(text)
     if options.append:
