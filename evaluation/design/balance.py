@@ -17,6 +17,7 @@ samples. Statistics in Medicine 28(25), 3083-3107 (chance, second order).
 from __future__ import annotations
 
 import html
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -165,7 +166,7 @@ def assess_balance(
     breakdowns = [_Breakdown.of(cohort, comparison, ())]
     breakdowns += [_Breakdown.of(cohort, comparison, (names,) if isinstance(names, str) else tuple(names)) for names in by]
     columns = _columns(cohort)
-    with ThreadPoolExecutor() as pool:  # nearly all the time goes to sorting columns, during which numpy lets other threads run
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # most of the time goes to sorting, during which numpy lets other threads run
         found = list(pool.map(partial(_measure, cohort=cohort, breakdowns=breakdowns), columns))
     overall, *inside = [breakdown.table(columns, [figures[place] for figures in found]) for place, breakdown in enumerate(breakdowns)]
     groups = [_grouped(breakdown, rows, limit_in_groups) for breakdown, rows in zip(breakdowns[1:], inside, strict=True)]
