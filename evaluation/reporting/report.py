@@ -11,10 +11,8 @@ import jinja2
 from evaluation.design.designs import Designs
 from evaluation.plan import Language
 from evaluation.reporting.blocks import Page
-from evaluation.reporting.disclosure import Gate
-from evaluation.reporting.scene import Scene
+from evaluation.reporting.scene import scene_of
 from evaluation.reporting.sections import compose_page
-from evaluation.reporting.wording import Voice
 from evaluation.study import Design, Study
 
 
@@ -45,8 +43,7 @@ def write_report(
 
 def render_report(study: Study | Design, *, language: Language = "sv", linked: bool = False, alternatives: Designs | None = None) -> str:
     """Give the report as HTML; parameters as `write_report`."""
-    design = study.design if isinstance(study, Study) else study
-    scene = Scene(design.plan, Voice(language, design.plan.unit), design.schema, Gate(design.plan.disclosure.threshold))
+    scene = scene_of(study.design if isinstance(study, Study) else study, language)
     return render_page("report.html.j2", compose_page(study, scene, linked=linked, alternatives=alternatives))
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from evaluation.analysis.effects import Effects
 from evaluation.analysis.estimates import Estimate
-from evaluation.plan import Plan, RegisterPlan
+from evaluation.plan import Language, Plan, RegisterPlan
 from evaluation.registers.origin import DEFINITIONS, NO, UNKNOWN, YES
 from evaluation.registers.schema import Schema
 from evaluation.reporting import figures
 from evaluation.reporting.disclosure import Gate
 from evaluation.reporting.wording import Voice, sentence_case
+from evaluation.study import Design
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,11 @@ class Scene:
         """Write a share with its interval through the gate."""
         text = f"{self.voice.number(100 * estimate.value)} ({self.voice.share_range(estimate)})"
         return self.gate.share(estimate.value, estimate.n, lambda _: text)
+
+
+def scene_of(design: Design, language: Language) -> Scene:
+    """Set the scene of a design, or of the study made with it, in one language, behind its plan's gate."""
+    return Scene(design.plan, Voice(language, design.plan.unit), design.schema, Gate(design.plan.disclosure.threshold))
 
 
 def figure_words(scene: Scene) -> figures.Words:
