@@ -54,6 +54,9 @@ from .analysis.means import (
     estimate_occupancy as estimate_occupancy,
     estimate_totals as estimate_totals,
 )
+from .analysis.augmented import augmented_difference as augmented_difference
+from .analysis.e_values import EValue as EValue, e_value as e_value, hazard_e_value as hazard_e_value, share_e_value as share_e_value
+from .analysis.hidden_bias import HiddenBias as HiddenBias, hidden_bias_bounds as hidden_bias_bounds
 from .analysis.subgroups import SubgroupEffects as SubgroupEffects, estimate_subgroups as estimate_subgroups
 from .plan import Plan as Plan, RegisterPlan as RegisterPlan, TablePlan as TablePlan, load_plan as load_plan
 from .study import Design as Design, Journey as Journey, Study as Study, analyse_study as analyse_study, design_study as design_study
