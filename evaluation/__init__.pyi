@@ -55,6 +55,7 @@ from .analysis.means import (
     estimate_totals as estimate_totals,
 )
 from .analysis.augmented import augmented_difference as augmented_difference
+from .analysis.lost_contact import LostContact as LostContact, lost_as_censored as lost_as_censored, lost_contact as lost_contact
 from .analysis.bootstrap import Bootstrap as Bootstrap, cluster_bootstrap as cluster_bootstrap, pair_bootstrap as pair_bootstrap
 from .analysis.wild_bootstrap import WildBootstrap as WildBootstrap, wild_cluster_bootstrap as wild_cluster_bootstrap
 from .analysis.e_values import EValue as EValue, e_value as e_value, hazard_e_value as hazard_e_value, share_e_value as share_e_value
