@@ -23,8 +23,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from evaluation.analysis.outcomes import FollowUp, TimeWeights
 from evaluation.analysis.person_months import FEWEST_STARTS, Days, PersonMonths, estimate_start_hazards
-from evaluation.design.cohort import Cohort, Floats, Rows
-from evaluation.design.comparison import Comparison
+from evaluation.design.cohort import Cohort, Floats, Rows, count_people
+from evaluation.design.comparison import Comparison, effective_number
 from evaluation.errors import InputError, Problem
 
 DURATION_BAND = "duration_band"  # the stratum of time already spent waiting, which drives starting
@@ -129,14 +129,14 @@ def censor_later_starts(
     uncut = months.factors(found.hazard)
     factor = np.minimum(uncut, spec.largest_weight or np.inf)
     weight, last = comparison.weights[rows], np.append(months.row[1:] != months.row[:-1], True)
-    at_end = np.bincount(person, weight * factor[last])
+    at_end = np.asarray(np.bincount(person, weight * factor[last]), dtype=np.float64)
     model = CensoringModel(
         coefficients=found.coefficients,
         dropped=found.dropped,
         by_month=_by_month(months, weight, factor),
-        started=len(np.unique(person[own[rows]])),
+        started=count_people(person[own[rows]]),
         largest_weight=float(factor.max()),
-        effective_control=float(at_end.sum() ** 2 / (at_end**2).sum()),
+        effective_control=effective_number(at_end),
         cut=len(np.unique(months.row[factor < uncut])),
         spec=spec,
     )

@@ -13,7 +13,7 @@ American Statistician 39(1), 33-38 (Mahalanobis distance within calipers of the 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -22,8 +22,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from evaluation.design.cohort import Cohort, Floats, Rows, ordered
-from evaluation.design.propensity import PropensityScores, covariate_columns
+from evaluation.design.cohort import Cohort, Floats, Rows, ordered, strata_of
+from evaluation.design.propensity import PropensityScores, covariate_columns, refuse_other_scores
 from evaluation.errors import DesignError, InputError, Problem
 
 _BLOCK_PAIRS = 1_000_000  # pairs looked at in one pass, which then needs some 100 MB
@@ -191,8 +191,7 @@ def pair_sets(treated: Rows, control: Rows) -> tuple[Rows, Rows]:
 
 def prepare_search(cohort: Cohort, scores: PropensityScores, rules: PairRules, forbidden: pd.DataFrame | None = None) -> PairSearch:
     """Turn the rules into arrays; parameters and errors are those of `find_candidates`."""
-    if len(scores.logit) != len(cohort):
-        raise InputError([Problem("scores", f"are of {len(scores.logit)} people, the cohort has {len(cohort)}", "estimate them on this cohort")])
+    refuse_other_scores(cohort, scores)
     spread = scores.sd_score if rules.scale == "score" else scores.sd_logit
     return PairSearch(
         cohort=cohort,
@@ -205,11 +204,6 @@ def prepare_search(cohort: Cohort, scores: PropensityScores, rules: PairRules, f
         apart=tuple(cohort.codes([name])[0] for name in rules.antiexact),
         forbidden=np.zeros(0, dtype=np.intp) if forbidden is None else _forbidden(cohort, forbidden),
     )
-
-
-def strata_of(cohort: Cohort, exact: Sequence[str]) -> list[str]:
-    """Name the columns on which a match must agree, the trial among them."""
-    return list(dict.fromkeys([*([cohort.trial] if cohort.trial else []), *exact]))
 
 
 def _widths(cohort: Cohort, rules: PairRules) -> tuple[tuple[Floats, float], ...]:

@@ -19,13 +19,11 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 from scipy import sparse
 from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, linprog, milp
 
-from evaluation.design.candidates import strata_of
-from evaluation.design.cohort import Cohort, Floats, Rows
+from evaluation.design.cohort import Cohort, Floats, Rows, level_columns, strata_of
 from evaluation.design.comparison import Comparison, comparison_of, warn_of_unmatched
 from evaluation.errors import DesignError, InputError, NobodyMatchedError, Problem
 
@@ -171,12 +169,7 @@ def _columns(cohort: Cohort, spec: CardinalitySpec) -> list[_Column]:
     found = []
     for name in names:
         column, tolerance = cohort.column(name), spec.tolerances_sd.get(name, spec.tolerance_sd)
-        if isinstance(column.dtype, pd.CategoricalDtype):
-            codes = column.cat.codes.to_numpy()
-            values = [(codes == code).astype(np.float64) for code in np.unique(codes)]
-        else:
-            values = [column.to_numpy()]
-        found += [_Column(one, _spread(one, treated), tolerance) for one in values]
+        found += [_Column(values, _spread(values, treated), tolerance) for _, values in level_columns(column)]
     return found
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
-from evaluation.design.cohort import Bools, Cohort, Rows
+from evaluation.design.cohort import Bools, Cohort, Rows, strata_of
 from evaluation.design.comparison import Comparison, comparison_of
 from evaluation.errors import InputError, NobodyMatchedError, Problem, UnmatchedWarning
 
@@ -94,7 +94,7 @@ def match_coarsened(cohort: Cohort, spec: CoarsenedSpec | None = None) -> Compar
     Iacus, King & Porro (2012). Political Analysis 20(1), 1-24.
     """
     spec = spec or CoarsenedSpec()
-    trial = cohort.codes([cohort.trial] if cohort.trial else [])[0]
+    trial = cohort.codes(strata_of(cohort, ()))[0]
     columns = _columns(cohort, spec)
     stratum = _joined([trial, *columns.values()])
     compared = _in_both(stratum, cohort.treated)

@@ -7,7 +7,7 @@ so that shuffling the table changes no result, not even in the last bit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -401,6 +401,21 @@ def _taken(column: pd.Series, rows: Rows) -> pd.Series:
 
 def _dates(column: pd.Series) -> pd.Series:
     return pd.to_datetime(column, errors="coerce", format="ISO8601").reset_index(drop=True)
+
+
+def strata_of(cohort: Cohort, exact: Sequence[str]) -> list[str]:
+    """Name the columns on which those who are compared must agree, the trial among them."""
+    return list(dict.fromkeys([*([cohort.trial] if cohort.trial else []), *exact]))
+
+
+def level_columns(column: pd.Series) -> Iterator[tuple[str, Floats]]:
+    """Give a number as it is, without a level; of a category each level that somebody has, as a column of 0 and 1."""
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        yield "", column.to_numpy()
+        return
+    codes = column.cat.codes.to_numpy()
+    for code in np.unique(codes):
+        yield str(column.cat.categories[code]), (codes == code).astype(np.float64)
 
 
 def count_people(code: Rows) -> int:

@@ -126,21 +126,26 @@ class Comparison:
     @property
     def effective_control(self) -> float:
         """Kish's effective number of controls, (sum of weights)^2 / sum of squared weights, a person's weights in all trials taken together."""
-        return self._effective(treated=False)
+        return effective_number(self.person_weights(treated=False))
 
     @property
     def effective_treated(self) -> float:
         """Kish's effective number of treated: their number, where each weighs the same."""
-        return self._effective(treated=True)
+        return effective_number(self.person_weights(treated=True))
 
-    def _effective(self, *, treated: bool) -> float:
+    def person_weights(self, *, treated: bool) -> Floats:
+        """Give the weight of each person of an arm, in all trials taken together, in the order of `rows`, which no shuffling moves."""
         arm = self.rows[self.treated[self.rows] == treated]
-        weights = np.bincount(pd.factorize(self.person_code[arm])[0], self.weights[arm])  # in the order of `rows`, which no shuffling moves
-        return float(weights.sum() ** 2 / (weights**2).sum())
+        return np.asarray(np.bincount(pd.factorize(self.person_code[arm])[0], self.weights[arm]), dtype=np.float64)
 
     def to_frame(self) -> pd.DataFrame:
         """Give the memberships as a table: person, set, role, weight."""
         return self.sets.copy()
+
+
+def effective_number(weights: Floats) -> float:
+    """Give Kish's effective number: how many equal weights would be as informative as these."""
+    return float(weights.sum() ** 2 / (weights**2).sum())
 
 
 def comparison_of(

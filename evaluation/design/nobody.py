@@ -10,8 +10,8 @@ import math
 import numpy as np
 import pandas as pd
 
-from evaluation.design.candidates import PairRules, find_candidates, strata_of
-from evaluation.design.cohort import Cohort, Floats
+from evaluation.design.candidates import PairRules, find_candidates
+from evaluation.design.cohort import Cohort, Floats, strata_of
 from evaluation.design.propensity import PropensityScores
 
 

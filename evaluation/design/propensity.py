@@ -188,6 +188,17 @@ def estimate_propensity(cohort: Cohort, spec: PropensitySpec | None = None) -> P
     return _summarise(cohort, linear, coefficient_table(terms, beta, inverse_information, spec.level), model=model)
 
 
+def refuse_other_scores(cohort: Cohort, scores: PropensityScores) -> None:
+    """Refuse scores that are not of this cohort's rows, by their number.
+
+    Raises
+    ------
+    InputError
+    """
+    if len(scores.logit) != len(cohort):
+        raise InputError([Problem("scores", f"are of {len(scores.logit)} people, the cohort has {len(cohort)}", "estimate them on this cohort")])
+
+
 def scores_from_table(cohort: Cohort, frame: pd.DataFrame, *, score: str) -> PropensityScores:
     """Take propensity scores that were estimated elsewhere.
 

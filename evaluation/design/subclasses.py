@@ -19,8 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from evaluation.design.candidates import strata_of
-from evaluation.design.cohort import Bools, Cohort, Floats, Rows
+from evaluation.design.cohort import Bools, Cohort, Floats, Rows, strata_of
 from evaluation.design.comparison import Comparison, comparison_of, warn_of_unmatched
 from evaluation.design.propensity import PropensityScores
 from evaluation.errors import InputError, NobodyMatchedError, Problem

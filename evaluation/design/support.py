@@ -22,9 +22,9 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from evaluation.design.cohort import Bools, Cohort, Floats, Rows, count_people
-from evaluation.design.propensity import EQUIPOISE_RANGE, PropensityScores, preference_scores
-from evaluation.errors import InputError, NobodyMatchedError, Problem, UnmatchedWarning
+from evaluation.design.cohort import Bools, Cohort, Floats, Rows, count_people, level_columns
+from evaluation.design.propensity import EQUIPOISE_RANGE, PropensityScores, preference_scores, refuse_other_scores
+from evaluation.errors import NobodyMatchedError, UnmatchedWarning
 
 CRUMP_RANGE = (0.1, 0.9)  # Crump et al. 2009: nearly the range of least variance, whatever the distribution of the scores
 _MOST_DECIMALS = 12  # of a limit in an error; what is smaller is 0
@@ -127,8 +127,7 @@ def trim_support(cohort: Cohort, scores: PropensityScores, spec: SupportSpec | N
     limits are those of all trials together, as the scores are.
     """
     spec = spec or SupportSpec()
-    if len(scores.logit) != len(cohort):
-        raise InputError([Problem("scores", f"are of {len(scores.logit)} people, the cohort has {len(cohort)}", "estimate them on this cohort")])
+    refuse_other_scores(cohort, scores)
     position = preference_scores(scores.logit, cohort.treated) if spec.rule == "preference" else scores.score
     low, high = _shared(position, cohort.treated) if spec.rule == "minmax" else spec.limits
     kept = (position >= low) & (position <= high)
@@ -215,9 +214,4 @@ def _means(cohort: Cohort, kept: Bools) -> pd.DataFrame:
 
 def _values(cohort: Cohort) -> Iterator[tuple[str, str, Floats]]:
     for name, column in cohort.covariates.items():
-        if isinstance(column.dtype, pd.CategoricalDtype):
-            codes = column.cat.codes.to_numpy()
-            for code in np.unique(codes):
-                yield str(name), str(column.cat.categories[code]), (codes == code).astype(np.float64)
-        else:
-            yield str(name), "", column.to_numpy()
+        yield from ((str(name), level, values) for level, values in level_columns(column))

@@ -19,8 +19,8 @@ from typing import Literal
 
 import numpy as np
 
-from evaluation.design.candidates import Keys, PairRules, keyed, prepare_search, strata_of
-from evaluation.design.cohort import Cohort, Floats, Rows
+from evaluation.design.candidates import Keys, PairRules, keyed, prepare_search
+from evaluation.design.cohort import Cohort, Floats, Rows, strata_of
 from evaluation.design.propensity import PropensityScores
 from evaluation.errors import NobodyMatchedError
 

@@ -31,10 +31,10 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy.special import expit
 
-from evaluation.design.cohort import Bools, Cohort, Floats, Rows
-from evaluation.design.comparison import Comparison, WeightModel, comparison_of, warn_of_unmatched
+from evaluation.design.cohort import Bools, Cohort, Floats, Rows, strata_of
+from evaluation.design.comparison import Comparison, WeightModel, comparison_of, effective_number, warn_of_unmatched
 from evaluation.design.entropy import balance_moments
-from evaluation.design.propensity import PropensityScores
+from evaluation.design.propensity import PropensityScores, refuse_other_scores
 from evaluation.errors import InputError, NobodyMatchedError, Problem
 
 _RANGES = ((0.1, 0.9), (0.05, 0.95), (0.01, 0.99), (0.0, 1.0))  # ranges of scores to propose, from the usual one (Crump et al. 2009) to all
@@ -103,7 +103,7 @@ def weight_cohort(cohort: Cohort, scores: PropensityScores | None, spec: Weighti
     """
     spec = spec or WeightingSpec()
     _refuse_scores(cohort, scores, spec)
-    stratum, _ = cohort.codes(list(dict.fromkeys([*([cohort.trial] if cohort.trial else []), *spec.exact])))
+    stratum, _ = cohort.codes(strata_of(cohort, spec.exact))
     kept = _kept(cohort, scores, stratum, spec)
     if spec.method == "entropy" or scores is None:
         balanced = balance_moments(cohort, cohort.order[kept[cohort.order]], stratum, covariates=spec.covariates, moments=spec.moments)
@@ -143,9 +143,8 @@ def weight_report(comparison: Comparison) -> pd.DataFrame:
     """
     rows = []
     for arm in ("treated", "control"):
-        mine = comparison.rows[comparison.treated[comparison.rows] == (arm == "treated")]
-        weight = np.sort(np.bincount(pd.factorize(comparison.person_code[mine])[0], comparison.weights[mine]))[::-1]
-        total, effective = float(weight.sum()), float(weight.sum() ** 2 / (weight**2).sum())
+        weight = np.sort(comparison.person_weights(treated=arm == "treated"))[::-1]
+        total, effective = float(weight.sum()), effective_number(weight)
         heaviest = float(weight[: -(-len(weight) // HEAVIEST)].sum()) / total
         variation = float(weight.std() / weight.mean())
         rows.append((arm, len(weight), total, effective, float(weight[0]), float(weight[0]) / total, variation, heaviest))
@@ -153,8 +152,8 @@ def weight_report(comparison: Comparison) -> pd.DataFrame:
 
 
 def _refuse_scores(cohort: Cohort, scores: PropensityScores | None, spec: WeightingSpec) -> None:
-    if scores is not None and len(scores.logit) != len(cohort):
-        raise InputError([Problem("scores", f"are of {len(scores.logit)} people, the cohort has {len(cohort)}", "estimate them on this cohort")])
+    if scores is not None:
+        refuse_other_scores(cohort, scores)
     if scores is None and (spec.method != "entropy" or spec.trim is not None):
         needed = "trim" if spec.method == "entropy" else f"method = '{spec.method}'"
         raise InputError([Problem("scores", f"are needed by {needed}", "estimate them, or ask for method = 'entropy' without trim")])

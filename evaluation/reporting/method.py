@@ -11,6 +11,7 @@ from evaluation.analysis.later_starts import CensoringModel
 from evaluation.design.candidates import PairRules
 from evaluation.design.cardinality import CardinalitySpec
 from evaluation.design.coarsened import CoarsenedSpec
+from evaluation.design.cohort import strata_of
 from evaluation.design.covariates import COVARIATES
 from evaluation.design.full import FullSpec
 from evaluation.design.matching import MatchingSpec
@@ -120,7 +121,7 @@ def _rules(design: Design, scene: Scene) -> str:
             said.append(voice("caliper", sd=voice.number(spec.caliper_sd, 2)))
         listed = [voice("caliper_of", width=voice.number(width, 1), column=scene.column(name)) for name, width in spec.calipers.items()]
         said += [voice("within_calipers", listed=voice.listing(listed))] if listed else []
-    columns = dict.fromkeys([*([design.cohort.trial] if design.cohort.trial else []), *spec.exact])
+    columns = strata_of(design.cohort, spec.exact)
     said += [voice("exact", columns=voice.listing([scene.column(name) for name in columns]))] if columns else []
     if isinstance(spec, PairRules) and spec.antiexact:
         said.append(voice("antiexact", columns=voice.listing([scene.column(name) for name in spec.antiexact])))

@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from evaluation.analysis.curves import ARMS
 from evaluation.design.cohort import Floats
 from evaluation.reporting.disclosure import HIDDEN, Gate
-from evaluation.reporting.figures.love import fitting_ticks
 from evaluation.reporting.figures.page import (
     DASH,
     EDGE,
@@ -27,6 +26,7 @@ from evaluation.reporting.figures.page import (
     Key,
     Sheet,
     Words,
+    fitting_ticks,
     flow,
     lines_height,
     nice_step,

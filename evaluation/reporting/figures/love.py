@@ -26,12 +26,10 @@ from evaluation.reporting.figures.page import (
     Sheet,
     Style,
     Words,
+    fitting_ticks,
     flow,
     lines_height,
-    nice_step,
-    round_ticks,
     row_axes,
-    text_width,
     wrap,
 )
 
@@ -41,7 +39,6 @@ _FILLED = {"marker": "o", "markersize": 6, "markerfacecolor": INK, "markeredgeco
 _CHANCE: dict[str, Any] = {"marker": "s", "markersize": 9, "markerfacecolor": "#ececec", "markeredgecolor": "#ececec", "linestyle": "none"}
 _MOST_ACROSS = 3  # panels beside each other: in a fourth of the page the numbers below a panel would meet
 _GAP = 16.0  # between them
-_APART = 8.0  # from number to number on an axis
 _LIMIT: dict[str, Any] = {"color": GREY, "linewidth": 1, "linestyle": (0, (3, 2))}
 
 
@@ -139,17 +136,6 @@ def _reach(values: Floats, limit: float) -> float:
     """Give the end of a scale that holds all but the farthest differences, and the limit with room beside it."""
     near = np.abs(values[np.abs(values) <= _FARTHEST_SMD])
     return max(float(near.max(initial=0.01)), 1.6 * limit)
-
-
-def fitting_ticks(low: float, high: float, width: float, words: Words, most: int = 8) -> tuple[list[float], list[str]]:
-    """Give round numbers on an axis so many points wide, and their texts: at most so many steps, and no more than there is room for."""
-    for steps in range(most, 0, -1):
-        step = nice_step(high - low, steps)
-        ticks = round_ticks(low, high, steps)
-        texts = [words.number(tick, max(0, -math.floor(math.log10(step) + 1e-9))) for tick in ticks]
-        if max(map(text_width, texts), default=0.0) + _APART <= step / (high - low) * width:
-            break
-    return ticks, texts
 
 
 def _marks(axes: Axes, values: Floats, levels: Floats, reach: float, limit: float) -> None:

@@ -38,6 +38,7 @@ TEXT_WIDTH = WIDTH - 2 * EDGE
 LEADING = 14.0  # from line to line
 SWATCH = 20.0  # a piece of line in a key
 _SIZE = 10.5
+_APART = 8.0  # from number to number on an axis
 
 Style = Mapping[str, Any]
 _Align = Literal["left", "center", "right"]
@@ -250,6 +251,17 @@ def round_ticks(low: float, high: float, most: int) -> list[float]:
 
 def _decimals(step: float) -> int:
     return max(0, -math.floor(math.log10(step) + 1e-9))
+
+
+def fitting_ticks(low: float, high: float, width: float, words: Words, most: int = 8) -> tuple[list[float], list[str]]:
+    """Give round numbers on an axis so many points wide, and their texts: at most so many steps, and no more than there is room for."""
+    for steps in range(most, 0, -1):
+        step = nice_step(high - low, steps)
+        ticks = round_ticks(low, high, steps)
+        texts = [words.number(tick, _decimals(step)) for tick in ticks]
+        if max(map(text_width, texts), default=0.0) + _APART <= step / (high - low) * width:
+            break
+    return ticks, texts
 
 
 def row_axes(axes: Axes, height: float, limits: tuple[float, float], words: Words) -> None:
