@@ -6,10 +6,10 @@ BIN    := .venv/bin
 READY  := .venv/requirements.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report test lint format typecheck benchmark verify figures notebook lock clean
+.PHONY: help setup report sensitivity test lint format typecheck benchmark verify verify-quick docs wheelhouse figures notebook notebooks-html lock clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## Create .venv and install the locked packages (runs only when the lock has changed)
 
@@ -23,8 +23,11 @@ $(READY): requirements.lock
 report: setup  ## Build the report of Malmökraften (SITE=site.toml: on delivered registers), or of STUDY=employment-agency
 	$(BIN)/malmokraften report $(STUDY) $(if $(SITE),--site "$(SITE)")
 
+sensitivity: setup  ## Ask what would change the conclusion, and build the report with it (a minute or two; goes on where it stopped)
+	$(BIN)/malmokraften report $(STUDY) --sensitivity $(if $(SITE),--site "$(SITE)")
+
 test: setup  ## Run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: setup  ## Check the code's style
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -41,14 +44,29 @@ benchmark: setup  ## Time the design, the effects and the registers; rewrites do
 	$(BIN)/python tests/benchmarks/balance.py --append docs/benchmarks.md
 	$(BIN)/python tests/benchmarks/matching.py --append docs/benchmarks.md --figure docs/figures/matching_growth.svg
 
-verify: setup  ## Hold the whole road against worlds whose truth is known (about half an hour); rewrites docs/validation.md
+verify: setup  ## Hold the whole road against worlds whose truth is known (about three quarters of an hour); rewrites docs/validation.md
 	$(BIN)/python tests/verification/verify.py --write docs/validation.md
+
+verify-quick: setup  ## The same in a few minutes: fails if a row misses its bound
+	$(BIN)/python tests/verification/verify.py --quick
+
+docs: setup  ## Build the documentation into site/; open site/index.html from disk
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+wheelhouse: setup  ## Collect wheels for installing where there is no network (some 330 MB)
+	rm -rf wheelhouse
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock --wheel-dir wheelhouse
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir wheelhouse .
+	cd wheelhouse && sha256sum *.whl > SHA256SUMS
 
 figures: setup  ## Draw the README's figure again from the English report
 	$(BIN)/malmokraften report employment-agency --quiet && $(BIN)/python docs/figures/draw.py
 
 notebook: setup  ## Open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
+
+notebooks-html: setup  ## Run the notebooks and write them as pages into notebooks/html/
+	$(BIN)/jupyter nbconvert --to html --execute --output-dir notebooks/html notebooks/*.ipynb
 
 lock: setup  ## Renew requirements.lock from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --output-file requirements.lock

@@ -57,12 +57,21 @@ from .analysis.means import (
 from .analysis.augmented import augmented_difference as augmented_difference
 from .analysis.lost_contact import LostContact as LostContact, lost_as_censored as lost_as_censored, lost_contact as lost_contact
 from .analysis.bootstrap import Bootstrap as Bootstrap, cluster_bootstrap as cluster_bootstrap, pair_bootstrap as pair_bootstrap
+from .analysis.chain_bootstrap import chain_bootstrap as chain_bootstrap
 from .analysis.wild_bootstrap import WildBootstrap as WildBootstrap, wild_cluster_bootstrap as wild_cluster_bootstrap
 from .analysis.e_values import EValue as EValue, e_value as e_value, hazard_e_value as hazard_e_value, share_e_value as share_e_value
 from .analysis.hidden_bias import HiddenBias as HiddenBias, hidden_bias_bounds as hidden_bias_bounds
 from .analysis.subgroups import SubgroupEffects as SubgroupEffects, estimate_subgroups as estimate_subgroups
+from .analysis.goals import GoalFollowUp as GoalFollowUp, GoalSpec as GoalSpec, follow_goals as follow_goals
+from .analysis.costs import Costs as Costs, CostSpec as CostSpec, estimate_costs as estimate_costs
 from .plan import Plan as Plan, RegisterPlan as RegisterPlan, TablePlan as TablePlan, load_plan as load_plan
 from .study import Design as Design, Journey as Journey, Study as Study, analyse_study as analyse_study, design_study as design_study
+from .sensitivity.placebo import negative_controls as negative_controls, placebo_outcomes as placebo_outcomes, placebo_start as placebo_start
+from .sensitivity.calibration import Calibration as Calibration, calibrate as calibrate
+from .sensitivity.run import probe_sensitivity as probe_sensitivity
+from .sensitivity.table import Sensitivity as Sensitivity
+from .sensitivity.certainty import Certainty as Certainty, grade_certainty as grade_certainty
+from .reporting.display import release_only as release_only, show as show
 from .reporting.report import write_report as write_report
 from .errors import EvaluationError as EvaluationError
 

@@ -11,9 +11,11 @@
     │   └── NobodyMatchedError      the caliper or the strata leave nobody to compare
     ├── EstimationError             the follow-up cannot answer what was asked
     │   └── HorizonError            a horizon lies beyond what was observed
-    └── VerdictError                strict plan, failed design check: the outcomes stay closed
+    ├── VerdictError                strict plan, failed design check: the outcomes stay closed
+    └── PdfError                    the PDF cannot be made on this machine; the HTML can
 
     UnmatchedWarning                some treated found no control: the estimand is the effect on those who did
+    PdfWarning                      the report was written without its PDF; the message says what to install
 
 No message holds a person's id or value: counts, columns, rules and row numbers only.
 """
@@ -139,5 +141,13 @@ class VerdictError(EvaluationError):
     """The plan is strict and the design failed a check, so the outcomes stay closed."""
 
 
+class PdfError(EvaluationError):
+    """The PDF cannot be made on this machine; the HTML can."""
+
+
 class UnmatchedWarning(UserWarning):
     """Some treated found no control: the estimand is the effect on those who did."""
+
+
+class PdfWarning(UserWarning):
+    """The report was written without its PDF; the message says what to install."""

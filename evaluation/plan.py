@@ -18,8 +18,10 @@ from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
+from evaluation.analysis.costs import CostSpec
 from evaluation.analysis.curves import EffectSpec
 from evaluation.analysis.exits import EARNINGS, Definition, OutcomeSpec
+from evaluation.analysis.goals import GoalSpec
 from evaluation.analysis.outcomes import TimeUnit
 from evaluation.design.cardinality import CardinalitySpec
 from evaluation.design.coarsened import CoarsenedSpec
@@ -80,6 +82,8 @@ class Plan(Section, ABC):
     effects: EffectsSection
     subgroups: SubgroupSection = SubgroupSection()
     disclosure: DisclosureSection = DisclosureSection()
+    goals: GoalSpec | None = Field(default=None, description="the goals of the project and how they are followed; left out: not reported")
+    costs: CostSpec | None = Field(default=None, description="what is known of money; left out: no ledgers")
     strict: bool = Field(default=False, description="refuse to open the outcomes if a design check fails")
     folder: Path = Path()
     sha256: str = ""

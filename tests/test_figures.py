@@ -22,6 +22,7 @@ from evaluation.reporting.disclosure import Gate
 from evaluation.reporting.figures import (
     FlowStep,
     ForestRow,
+    ProbeRow,
     Words,
     draw_curves,
     draw_flow,
@@ -29,8 +30,10 @@ from evaluation.reporting.figures import (
     draw_love,
     draw_overlap,
     draw_points,
+    draw_sensitivity,
     draw_shares,
     draw_states,
+    draw_tipping,
     page,
     shown_until,
     svg_text,
@@ -136,6 +139,21 @@ def make_points(rows):
     return draw_points(points, times, words=SWEDISH)
 
 
+def make_sensitivity(rows):
+    lines = [ProbeRow(f"Tappad kontakt: räknat på ett annat sätt, {row}", 9 - row, 6 - row, 12 - row / 2, f"{9 - row:+d},0") for row in range(rows)]
+    return draw_sensitivity(ProbeRow("Planens svar", 9, 7, 11, "+9,0"), lines, words=SWEDISH)
+
+
+def make_tipping(difference, lost):
+    share = np.linspace(0, 1, 21)
+    tip = [difference / lost + share + shift for shift in (0, -0.1, 0.1)]
+    columns = {"control_share": tip[0], "control_low": tip[1], "control_high": tip[2]}
+    line = pd.DataFrame(columns).where(lambda values: (values >= 0) & (values <= 1)).assign(treated_share=share)
+    names = ("Andel som fått arbete bland de tappade: deltagarna", "Andel som fått arbete bland de tappade: jämförelsegruppen", "45 % i båda")
+    sides = ("fler av deltagarna får arbete", "fler av jämförelsegruppen får arbete")
+    return draw_tipping(line, usual=0.45, sides=sides, names=names, words=SWEDISH)
+
+
 PART_KINDS = ("overall", "part", "part", "empty", "part")
 WEEKS = {"unit_days": 7.0, "until_days": 364.0, "words": SWEDISH, "gate": Gate(10)}
 MANY = make_curves(np.arange(1, 1501) / 3, np.arange(1, 1201) / 2, ("any", "work", "study"))
@@ -157,6 +175,9 @@ FIGURES = {
     "shares that end in nothing": lambda: make_shares(8, last=1.0),
     **{f"points {rows}": lambda rows=rows: make_points(rows) for rows in (1, 3, 5)},
     "parts": lambda: draw_forest([replace(make_row(place), kind=kind) for place, kind in enumerate(PART_KINDS)], words=SWEDISH),
+    **{f"sensitivity {rows}": lambda rows=rows: make_sensitivity(rows) for rows in (1, 5, 45)},
+    "tipping": lambda: make_tipping(0.2, 0.3),
+    "tipping far away": lambda: make_tipping(0.3, 0.1),
     **{f"love {rows}": lambda rows=rows: draw_love(love_table(rows), limit=0.1, words=SWEDISH) for rows in range(1, 13)},
     **{
         f"forest {rows}": lambda rows=rows: draw_forest([make_row(position) for position in range(rows)], words=SWEDISH, unit="procentenheter")

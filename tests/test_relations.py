@@ -9,7 +9,7 @@ import pytest
 
 from evaluation.registers.contract import Contract, load_contract
 from evaluation.registers.findings import Finding
-from evaluation.registers.relations import LATE_DEREGISTRATION_DAYS, LATE_SHARE, PROJECT_BEGAN
+from evaluation.registers.relations import LATE_DEREGISTRATION_DAYS, LATE_SHARE
 from evaluation.registers.site import Site
 from evaluation.registers.sources import open_delivery
 from evaluation.registers.validation import validate
@@ -124,7 +124,7 @@ def test_a_spell_may_be_negative_or_empty_only_where_the_agency_never_corrects()
     }
 
 
-START = str(PROJECT_BEGAN)
+START = str(Site().project_began)
 
 
 @pytest.mark.hand

@@ -16,8 +16,8 @@ from evaluation.errors import SchemaError
 from evaluation.registers.schema import Field, Kind, Schema, load_schema
 
 FAKE_ID = "19800101-1234"
-NO_SCHEMAS = {"datapackage", "rules"}
-COMMITTED = sorted({entry.name.removesuffix(".json") for entry in files("data_schema").iterdir() if entry.name.endswith(".json")} - NO_SCHEMAS)
+NO_SCHEMAS = ("datapackage", "rules")
+COMMITTED = sorted({entry.name.removesuffix(".json") for entry in files("data_schema").iterdir() if entry.name.endswith(".json")} - set(NO_SCHEMAS))
 SEX = {
     "name": "sex",
     "type": "string",

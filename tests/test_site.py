@@ -179,3 +179,11 @@ def test_what_does_not_fit_the_contract_is_told_with_the_nearest_name() -> None:
 def test_a_site_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Site().decimal = ","
+
+
+@pytest.mark.hand
+def test_the_site_says_by_which_rules_numbers_leave(tmp_path: Path) -> None:
+    file = tmp_path / "site.toml"
+    file.write_text("[release]\nthreshold = 20\nbase = 10\n", encoding="utf-8")
+    assert load_site(file).release == {"threshold": 20, "base": 10}
+    assert Site().release == {}

@@ -284,8 +284,12 @@ def test_a_group_without_treated_is_labelled_not_estimated() -> None:
     empty = study.exploratory.effects["region", "north"]
     assert isinstance(empty, EmptyGroup)
     assert (empty.treated, empty.reason) == (0, "no_treated")
-    assert "<td>ingen deltar</td>" in render_report(study, language="sv")
-    assert "<td>nobody treated</td>" in render_report(study, language="en")
+    open_gate = replace(study.design, plan=within(study.design.plan, "disclosure", threshold=0))
+    assert "ingen deltar" in render_report(replace(study, design=open_gate), language="sv")
+    assert "nobody treated" in render_report(replace(study, design=open_gate), language="en")
+    assert "ingen deltar" not in render_report(
+        study, language="sv"
+    )  # nobody is told as few: that all of a group did not start is told of each of them
 
 
 # --- a study of registers

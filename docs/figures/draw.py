@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 HERE = Path(__file__).parent
-REPORT = HERE.parents[1] / "reports" / "employment-agency" / "output" / "report.en.html"
+REPORT = HERE.parents[1] / "reports" / "employment-agency" / "output" / "release" / "report.en.html"
 
 pictures = re.findall(r"<svg .*?</svg>", REPORT.read_text(encoding="utf-8"), flags=re.DOTALL)
 (curves,) = [picture for picture in pictures if 'id="curves-title"' in picture]

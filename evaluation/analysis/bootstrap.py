@@ -6,7 +6,7 @@ each day, which for many replicates at once is one product of two matrices. The 
 
 Where a control stands in several sets, drawing sets draws no independent parts, and the bootstrap of such a match is not valid even in large samples;
 it is refused, and persons, or coarser groups, are drawn instead. With few groups neither this nor a normal interval can be relied on: see
-wild_bootstrap.py.
+wild_bootstrap.py. To match or weight anew in every replicate, see chain_bootstrap.py.
 
 References
 ----------
@@ -25,21 +25,18 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.sparse import csr_array
 
-from evaluation.analysis.curves import ARMS, EffectSpec
+from evaluation.analysis.curves import EffectSpec
 from evaluation.analysis.effects import Effects, estimate_effects
 from evaluation.analysis.estimates import Clusters, Codes, Estimate
 from evaluation.analysis.outcomes import Compared, FollowUp, compared_follow_up
-from evaluation.design.cohort import Bools, Cohort, Floats
+from evaluation.analysis.replicates import Measure, Reweighed, differences
+from evaluation.design.cohort import Cohort, Floats
 from evaluation.design.comparison import Comparison
 from evaluation.errors import EstimationError, InputError, Problem
 
-Measure = tuple[str, float | None]  # as in Effects.to_frame: what is measured, and its horizon in days
+Drawn = Literal["sets", "persons", "clusters", "chain"]
 _BLOCK = 200_000  # numbers an array of one block of replicates may hold: they stay in the processor's cache
-_CLOSE = 1e-8  # Newton step after which the next one is its square, and so rounding
-_MAX_NEWTON_STEPS = 50
-_LONGEST_STEP = 2.0  # as in `cox_log_ratio`: far from the maximum a full step may overshoot
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +52,8 @@ class Bootstrap:
         Of `estimate_effects`, with the variance clustered by what was drawn and the weights as given: what the replicates should agree with.
     effects : Effects
         As `estimate_effects` gives them.
-    drawn : {"sets", "persons", "clusters"}
+    drawn : {"sets", "persons", "clusters", "chain"}
+        "chain": persons, of the whole cohort, the comparison then made anew.
     n_drawn : int
         How many of them there are; each replicate draws so many with replacement.
     seed : int
@@ -66,7 +64,7 @@ class Bootstrap:
     replicates: dict[Measure, Floats]
     estimates: dict[Measure, Estimate]
     effects: Effects
-    drawn: Literal["sets", "persons", "clusters"]
+    drawn: Drawn
     n_drawn: int
     seed: int
     notes: tuple[str, ...]
@@ -74,21 +72,21 @@ class Bootstrap:
     def to_frame(self) -> pd.DataFrame:
         """Give one row per estimate.
 
-        Columns: measure, horizon_days, effect, std_error and interval (low, high) of the replicates, influence_std_error by what was drawn,
-        reported_std_error of `estimate_effects`, replicates (how many have the estimate).
+        Columns: measure, horizon_days, effect, then of the replicates their mean, their std_error and their interval (low, high),
+        influence_std_error by what was drawn, reported_std_error of `estimate_effects`, replicates (how many have the estimate).
         """
-        reported = _differences(self.effects)
+        reported = differences(self.effects)
         rows = []
         for (measure, horizon), estimate in self.estimates.items():
             values = self.replicates[measure, horizon]
             known = values[~np.isnan(values)]
-            error, low, high = math.nan, math.nan, math.nan
+            mean, error, low, high = math.nan, math.nan, math.nan, math.nan
             if len(known) > 1:
-                error = float(known.std(ddof=1))
+                mean, error = float(known.mean()), float(known.std(ddof=1))
                 low, high = map(float, np.quantile(known, [0.5 - estimate.level / 2, 0.5 + estimate.level / 2], method="weibull"))
             errors = (estimate.std_error, reported[measure, horizon].std_error)
-            rows.append((measure, math.nan if horizon is None else horizon, estimate.value, error, low, high, *errors, len(known)))
-        names = ["measure", "horizon_days", "effect", "std_error", "low", "high", "influence_std_error", "reported_std_error", "replicates"]
+            rows.append((measure, math.nan if horizon is None else horizon, estimate.value, mean, error, low, high, *errors, len(known)))
+        names = ["measure", "horizon_days", "effect", "mean", "std_error", "low", "high", "influence_std_error", "reported_std_error", "replicates"]
         return pd.DataFrame(rows, columns=names)
 
 
@@ -211,9 +209,6 @@ def require_several(replicates: int) -> None:
         raise InputError([Problem("replicates", "must be at least 2", "take 999, or more for an interval that does not move in its second digit")])
 
 
-# ---- the replicates
-
-
 def _bootstrap(
     cohort: Cohort,
     comparison: Comparison,
@@ -221,185 +216,43 @@ def _bootstrap(
     spec: EffectSpec,
     code: Codes,
     clusters: Clusters,
-    drawn: Literal["sets", "persons", "clusters"],
+    drawn: Drawn,
     replicates: int,
     seed: int,
 ) -> Bootstrap:
     require_several(replicates)
-    compared = compared_follow_up(cohort, comparison, follow_up)
-    if compared.pieces is not None:
-        raise EstimationError("bootstrap: weights that change with time are not resampled; give the follow-up without them")
+    compared = compared_for_resampling(cohort, comparison, follow_up)
     effects = estimate_effects(cohort, comparison, follow_up, spec)
-    estimates = {measure: replace(estimate, clusters=clusters) for measure, estimate in _differences(effects).items()}
-    sample = _Sample(compared, spec.succeeded(compared), code, spec)
+    estimates = {measure: replace(estimate, clusters=clusters) for measure, estimate in differences(effects).items()}
+    sample = Reweighed(compared, code, effects)
     width = max(1, _BLOCK // sample.size)
     rng, blocks = np.random.default_rng(seed), []
     for begin in range(0, replicates, width):
         times = min(width, replicates - begin)
         drawings = rng.integers(0, sample.units, (times, sample.units))
-        counts = np.bincount((drawings * times + np.arange(times)[:, None]).ravel(), minlength=sample.units * times)
-        blocks.append(sample.estimates(counts.reshape(sample.units, times).astype(np.float64), effects))
+        counts = np.bincount((drawings + sample.units * np.arange(times)[:, None]).ravel(), minlength=sample.units * times)
+        drawn_times = counts.reshape(times, sample.units).astype(np.float64)
+        blocks.append(sample.estimates(drawn_times, drawn_times))
     values = {measure: np.concatenate([block[measure] for block in blocks]) for measure in estimates}
-    notes = []
-    for (name, horizon), found in values.items():
-        if missing := int(np.isnan(found).sum()):
-            where = name if horizon is None else f"{name} at {horizon:g} days"
-            notes.append(f"{where}: could not be computed in {missing} of {replicates} replicates")
+    notes = notes_on_missing(values)
     if drawn != "sets" and len(comparison.member_row) == comparison.n_sets:
         notes.append("the weights are taken as given and not estimated anew in each replicate; influence_std_error takes them so too")
     return Bootstrap(values, estimates, effects, drawn, sample.units, seed, tuple(notes))
 
 
-def _differences(effects: Effects) -> dict[Measure, Estimate]:
-    """Give every difference by its measure and horizon."""
-    found: dict[Measure, Estimate] = {("risk_difference", horizon): estimate for horizon, estimate in effects.risk_difference.items()}
-    found |= {(f"incidence_difference: {state}", horizon): estimate for (state, horizon), estimate in effects.cumulative_incidence.items()}
-    if effects.rmst_difference is not None:
-        found["rmst_difference", effects.spec.rmst_days] = effects.rmst_difference
-    if effects.hazard_ratio is not None:
-        found["log_hazard_ratio", None] = effects.hazard_ratio.log
-    return found
+def compared_for_resampling(cohort: Cohort, comparison: Comparison, follow_up: FollowUp) -> Compared:
+    """Look up the follow-up of the compared, and refuse weights that change with time."""
+    compared = compared_follow_up(cohort, comparison, follow_up)
+    if compared.pieces is not None:
+        raise EstimationError("bootstrap: weights that change with time are not resampled; give the follow-up without them")
+    return compared
 
 
-class _Sample:
-    """The compared rows, ready to be weighed again; what is drawn is numbered by `code`, shape (u,)."""
-
-    def __init__(self, compared: Compared, success: Bools, code: Codes, spec: EffectSpec) -> None:
-        self.compared, self.code, self.spec, self.units = compared, code, spec, int(code.max()) + 1
-        self.days = np.unique(compared.days[compared.exit >= 0])
-        self.size = max((len(compared.states) + 1) * len(self.days), int(success.sum()), self.units)
-        self.success = [state for state in range(len(compared.states)) if success[compared.exit == state].any()]
-        everybody = np.ones(len(code), dtype=bool)
-        self.whole = self._arms(everybody)
-        asked = [*spec.horizons_days, *([] if spec.rmst_days is None else [spec.rmst_days])]
-        reaching = {day: compared.reaching(day) for day in asked}
-        self.until = {day: self.whole if rows.all() else self._arms(rows) for day, rows in reaching.items()}
-        on_day = np.searchsorted(self.days, compared.days[success])
-        self.leavers = csr_array((np.ones(len(on_day)), (on_day, code[success])), shape=(len(self.days), self.units))
-
-    def _arms(self, chosen: Bools) -> dict[str, _ArmDays]:
-        return {arm: _ArmDays.of(self, np.flatnonzero(chosen & (self.compared.treated == (arm == "treated")))) for arm in ARMS}
-
-    def estimates(self, counts: Floats, effects: Effects) -> dict[Measure, Floats]:
-        """Give every difference in replicates that draw each unit `counts` times, shape (units, B)."""
-        weighed: dict[int, dict[str, _Weighed]] = {}
-
-        def arms(days: dict[str, _ArmDays]) -> list[_Weighed]:
-            if id(days) not in weighed:
-                weighed[id(days)] = {arm: days[arm].weigh(counts) for arm in ARMS}
-            return list(weighed[id(days)].values())
-
-        known = {day: np.logical_and(*(arm.known(day, counts) for arm in arms(days))) for day, days in self.until.items()}
-
-        def difference(states: list[int], day: float, times: Floats | None = None) -> Floats:
-            treated, control = arms(self.until[day])
-            return np.where(known[day], treated.share(states, day, times) - control.share(states, day, times), np.nan)
-
-        found: dict[Measure, Floats] = {("risk_difference", day): difference(self.success, day) for day in effects.risk_difference}
-        for state, day in effects.cumulative_incidence:
-            found[f"incidence_difference: {state}", day] = difference([self.compared.states.index(state)], day)
-        if effects.rmst_difference is not None and (until := self.spec.rmst_days) is not None:
-            found["rmst_difference", until] = -difference(self.success, until, until - self.days)
-        if effects.hazard_ratio is not None:
-            both = arms(self.whole)
-            leaving, at_risk = [arm.leaving(self.success) for arm in both], [arm.at_risk for arm in both]
-            leavers = np.asarray(self.leavers @ counts, dtype=np.float64)
-            found["log_hazard_ratio", None] = _log_ratios(leaving, at_risk, leavers, effects.hazard_ratio.log.value)
-        return found
-
-
-@dataclass(frozen=True, eq=False)
-class _ArmDays:
-    """When one arm's rows leave: `weight`, shape ((states + 1) x J, units), by state and then, unseen, by the last exit day they were at risk."""
-
-    sample: _Sample
-    rows: Codes
-    weight: csr_array
-
-    @classmethod
-    def of(cls, sample: _Sample, rows: Codes) -> _ArmDays:
-        compared, days = sample.compared, len(sample.days)
-        last = np.searchsorted(sample.days, compared.days[rows], side="right") - 1
-        seen, last = rows[last >= 0], last[last >= 0]
-        state = np.where(compared.exit[seen] >= 0, compared.exit[seen], len(compared.states))
-        shape = ((len(compared.states) + 1) * days, sample.units)
-        return cls(sample, rows, csr_array((compared.weight[seen], (state * days + last, sample.code[seen])), shape=shape))
-
-    def weigh(self, counts: Floats) -> _Weighed:
-        gone = (self.weight @ counts).reshape(len(self.sample.compared.states) + 1, len(self.sample.days), counts.shape[1])
-        at_risk = np.cumsum(gone.sum(axis=0)[::-1], axis=0)[::-1]
-        stay = gone[-1]
-        stay[:-1] += at_risk[1:]  # not at risk less leaving: 0 where everybody leaves
-        anybody = at_risk > 0
-        before = np.ones((len(at_risk) + 1, at_risk.shape[1]))
-        np.divide(stay, at_risk, out=before[1:], where=anybody)
-        np.cumprod(before, axis=0, out=before)
-        flow = np.divide(before[:-1], at_risk, out=np.zeros_like(at_risk), where=anybody)
-        return _Weighed(self, gone[:-1], at_risk, flow, before[-1])
-
-
-@dataclass(frozen=True, eq=False)
-class _Weighed:
-    """One arm in B replicates: weight leaving, shape (states, J, B), weight at risk, share still there over it, (J, B), and that at the end."""
-
-    arm: _ArmDays
-    left: Floats
-    at_risk: Floats
-    flow: Floats
-    remaining: Floats
-
-    def leaving(self, states: list[int], count: int | None = None) -> Floats:
-        """Give the weight that leaves to `states` on the first `count` exit days, shape (count, B)."""
-        total = self.left[states[0], :count] if states else np.zeros_like(self.flow[:count])
-        for state in states[1:]:
-            total = total + self.left[state, :count]
-        return total
-
-    def share(self, states: list[int], day: float, times: Floats | None = None) -> Floats:
-        """Give the share having left to `states` by `day`, each exit day's counted `times`, shape (J,), once without it."""
-        count = int(np.searchsorted(self.arm.sample.days, day, side="right"))
-        steps = self.flow[:count] * self.leaving(states, count)
-        return np.asarray(steps.sum(axis=0) if times is None else (steps * times[:count, None]).sum(axis=0), dtype=np.float64)
-
-    def known(self, day: float, counts: Floats) -> Bools:
-        """Say where the curve is known until `day`: somebody drawn was followed so long, or everybody was seen to leave."""
-        rows = self.arm.rows[self.arm.sample.compared.days[self.arm.rows] >= day]
-        followed = np.bincount(self.arm.sample.code[rows], minlength=len(counts)).astype(np.float64) @ counts
-        return np.asarray((followed > 0) | (self.remaining == 0), dtype=bool)
-
-
-def _log_ratios(leaving: list[Floats], at_risk: list[Floats], leavers: Floats, start: float) -> Floats:
-    """Give the log hazard ratio of each replicate, by the rules of `cox_log_ratio`; treated and control, arrays of shape (J, B)."""
-    both = [((leaving[arm] > 0) & (at_risk[1 - arm] > 0)).any(axis=0) for arm in (0, 1)]
-    finite = np.flatnonzero(np.all(both, axis=0))
-    found = np.full(leavers.shape[1], np.nan)
-    parts = [np.ascontiguousarray(part.T) for part in (*at_risk, *leaving)]
-    number = np.rint(leavers.T).astype(np.intp)
-    for replicate in finite:  # a replicate's arrays fit in the cache, those of all together would not
-        treated, control, treated_leave, control_leave = (part[replicate] for part in parts)
-        found[replicate] = _log_ratio(treated, control, treated_leave, control_leave, number[replicate], start)
-    return found
-
-
-def _log_ratio(treated: Floats, control: Floats, treated_leave: Floats, control_leave: Floats, leavers: Codes, start: float) -> float:
-    """Give one log hazard ratio from the weights of either arm at risk and leaving on each day, and the number of leavers, shape (J,)."""
-    days = np.flatnonzero(leavers)
-    number = leavers[days]
-    day = np.repeat(days, number)
-    fraction = (np.arange(len(day)) - np.repeat(np.cumsum(number) - number, number)) / np.repeat(number, number)
-    facing = treated[day] - fraction * treated_leave[day]
-    odds = np.divide(control[day] - fraction * control_leave[day], facing, out=np.full(len(day), np.inf), where=facing > 0)
-    weight = np.repeat((treated_leave + control_leave)[days] / number, number)
-    observed, beta = float(treated_leave.sum()), start
-    for _ in range(_MAX_NEWTON_STEPS):
-        ratio = math.exp(beta)
-        mean = ratio / (ratio + odds)
-        expected = weight * mean
-        information = float(expected.sum() - expected @ mean)
-        if information <= 0:
-            break
-        step = min(max((observed - float(expected.sum())) / information, -_LONGEST_STEP), _LONGEST_STEP)
-        beta += step
-        if abs(step) < _CLOSE * max(1.0, abs(beta)):
-            return beta
-    return math.nan
+def notes_on_missing(values: dict[Measure, Floats]) -> list[str]:
+    """Say which measures could not be computed in how many replicates."""
+    notes = []
+    for (name, horizon), found in values.items():
+        if missing := int(np.isnan(found).sum()):
+            where = name if horizon is None else f"{name} at {horizon:g} days"
+            notes.append(f"{where}: could not be computed in {missing} of {len(found)} replicates")
+    return notes

@@ -19,6 +19,7 @@ from evaluation.analysis.outcomes import ANY, Compared, FollowUp, TimeUnit, comp
 from evaluation.design.cohort import Bools, Cohort, Floats
 from evaluation.design.comparison import Comparison
 from evaluation.errors import EstimationError, HorizonError
+from evaluation.showing import html_of, text_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +81,12 @@ class Effects:
     spec: EffectSpec
     observed_days: float
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return text_of(self)
+
+    def _repr_html_(self) -> str:
+        return html_of(self)
 
     def estimates(self) -> dict[str, Estimate]:
         """Give every difference that can be compared between groups, by a stable name: risk_<days>, rmst, log_hazard_ratio."""

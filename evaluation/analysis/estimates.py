@@ -23,6 +23,7 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 from scipy.special import chdtrc, ndtr, ndtri
@@ -78,7 +79,9 @@ class Clusters:
             others = np.arange(len(rows), len(model.rows))
             member, share = np.append(member, others), np.append(share, np.ones(len(others)))
             code, rows = np.append(code, comparison.n_sets + others - len(rows)), model.rows
-        _, person = np.unique(comparison.person_code[rows], return_inverse=True)
+        person = pd.factorize(comparison.person_code[rows])[
+            0
+        ]  # in the order of the hash: a sum over persons must not depend on the order of the table
         repeated = len(person) > 0 and int(person.max()) + 1 < len(person)
         return cls(member, code, share, person if repeated else None, weights=weights)
 

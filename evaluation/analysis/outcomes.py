@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evaluation.analysis.estimates import Clusters
-from evaluation.design.cohort import Bools, Cohort, Floats, count_people, person_problems
+from evaluation.design.cohort import Bools, Cohort, Floats, count_people, person_problems, require_table
 from evaluation.design.comparison import Comparison
 from evaluation.errors import InputError, Problem
 
@@ -115,6 +115,18 @@ class FollowUp:
         kind = np.where(self.state.codes == 0, 0, np.where(self.state.isin(list(success)), 1, 2))
         return replace(self, state=pd.Categorical.from_codes(kind.tolist(), pd.Index([CENSORED, SUCCESS, OTHER])))
 
+    def take(self, rows: NDArray[np.intp]) -> FollowUp:
+        """Give the follow-up of some rows, in the order given, as `Cohort.take` does."""
+        return replace(
+            self,
+            person=self.person.take(rows),
+            days=self.days[rows],
+            state=self.state.take(rows),
+            reach=None if self.reach is None else self.reach[rows],
+            later_start=None if self.later_start is None else self.later_start[rows],
+            weights=None if self.weights is None else _pieces_of(self.weights, rows, len(self.days)),
+        )
+
     def to_frame(self) -> pd.DataFrame:
         """Give person, days and state as a table."""
         return pd.DataFrame({"person": self.person, "days": self.days, "state": self.state})
@@ -159,6 +171,7 @@ def followup_from_table(
         or have an unknown label, no row with the censoring label.
     """
     length = TimeUnit.named(unit)
+    require_table(frame, "the follow-up table")
     absent = [name for name in (days, event, person) if name and name not in frame.columns]
     if absent or frame.empty:
         problems = [Problem.absent(name, frame.columns, "the follow-up table") for name in absent]
@@ -181,9 +194,12 @@ def _durations(column: pd.Series) -> tuple[Floats, list[Problem]]:
     dated = pd.api.types.is_datetime64_any_dtype(column) or pd.api.types.is_timedelta64_dtype(column)
     numbers = np.full(len(column), np.nan) if dated else pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     missing = column.isna().to_numpy()
+    remedy = "give a duration, not a date or a text; text with a decimal comma is read with pd.read_csv(..., decimal=',')"
+    if pd.api.types.is_timedelta64_dtype(column):
+        remedy = "turn the length of time into days, for example with .dt.days"
     rules = [
         (missing, "must not be missing", "everybody has at least a day of follow-up; people without belong outside the table"),
-        (np.isnan(numbers) & ~missing, "must be a number", "give a duration, not a date or a text"),
+        (np.isnan(numbers) & ~missing, "must be a number", remedy),
         (np.isinf(numbers), "must be finite", "give the time to censoring instead"),
         (numbers < 0, "must not be negative", "an exit before the index date is a placebo outcome, not follow-up; check the index date"),
         (numbers == 0, "must be above 0", "someone who left on the index date was not at risk; check the index date, or use half a unit"),

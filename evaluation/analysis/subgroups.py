@@ -26,6 +26,7 @@ from evaluation.analysis.outcomes import Compared, FollowUp, compared_follow_up
 from evaluation.design.cohort import Bools, Cohort, Floats
 from evaluation.design.comparison import Comparison
 from evaluation.errors import EstimationError
+from evaluation.showing import html_of, text_of
 
 Key = tuple[str, str]
 
@@ -64,6 +65,12 @@ class SubgroupEffects:
     effects: dict[Key, Effects | EmptyGroup]
     differences: dict[tuple[str, str, str, str], Estimate]
     interaction_tests: pd.DataFrame
+
+    def __repr__(self) -> str:
+        return text_of(self)
+
+    def _repr_html_(self) -> str:
+        return html_of(self)
 
     def to_frame(self) -> pd.DataFrame:
         """Give one row per group and measure, then one per difference: by, group, measure, treated, control, effect, low, high, p_value."""

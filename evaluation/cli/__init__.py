@@ -1,4 +1,4 @@
-"""The command line: `malmokraften simulate`, `check`, `schema`, `design`, `report`, `example`, `doctor`.
+"""The command line: `malmokraften init`, `simulate`, `check`, `schema`, `design`, `report`, `release-check`, `example`, `doctor`.
 
 Libraries are imported inside the commands, here and only here, so that `--help` answers at once.
 """
@@ -9,14 +9,20 @@ from typing import Annotated
 
 import typer
 
+from evaluation.cli.init import init
 from evaluation.cli.machine import doctor, example
 from evaluation.cli.registers import check, schema, simulate
+from evaluation.cli.release import release_check
 from evaluation.cli.studies import design, report
+
+EXIT_CODES = (
+    "Exit codes: 0 done, 2 invalid input, plan or design, 3 something must not be released, 4 strict plan and failed design, 5 environment not fit."
+)
 
 app = typer.Typer(
     name="malmokraften",
     help="Judge from register data whether a labour-market programme worked: matched comparison, effects over time, by gender and origin.",
-    epilog="Exit codes: 0 done, 2 invalid input, plan or design, 4 strict plan and failed design, 5 environment not fit.",
+    epilog=EXIT_CODES,
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -36,10 +42,6 @@ def _root(version: Annotated[bool, typer.Option("--version", callback=_version, 
     pass
 
 
-app.command()(simulate)
-app.command()(check)
-app.add_typer(schema, name="schema")
-app.command()(design)
-app.command()(report)
-app.command()(example)
-app.command()(doctor)
+for command in (init, simulate, check, design, report, release_check, example, doctor):
+    app.command(epilog=EXIT_CODES)(command)
+app.add_typer(schema, name="schema", epilog=EXIT_CODES)

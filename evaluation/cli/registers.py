@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evaluation.cli.terminal import INVALID, Choice, Step, exit_codes, steps
+from evaluation.cli.terminal import INVALID, Choice, LogJson, Quiet, Step, exit_codes, steps
 
 PIPED_WIDTH = 140  # no terminal says how wide it is: wide enough for a sentence
 
@@ -50,7 +50,6 @@ class SortingName(StrEnum):
 
 
 Out = Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write to.", file_okay=False)]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Say only where the result lies.")]
 
 
 def simulate(
@@ -64,12 +63,13 @@ def simulate(
     dirt: Annotated[float, typer.Option(min=0.0, max=0.2, help="Share of records with each fault of the real register.")] = 0.0,
     file_format: Annotated[FileFormat, typer.Option("--format", help="Kind of file.")] = FileFormat.CSV,
     quiet: Quiet = False,
+    log_json: LogJson = False,
 ) -> None:
     """Write synthetic registers of JUG and Malmökraften in Malmö 2016-2023, with the true effects beside them.
 
     Example: malmokraften simulate synthetic --participants 400 --pool 4000 --dirt 0.02
     """
-    with exit_codes(), steps(quiet) as step:
+    with exit_codes(), steps(quiet, log_json) as step:
         step("Simulating")
         from evaluation.registers.synthetic.simulate import simulate_registers
         from evaluation.registers.synthetic.writing import write_registers
@@ -88,12 +88,13 @@ def check(
     out: Annotated[Path, typer.Option("--out", help="Where to write the page.", file_okay=False)] = Path("check"),
     language: Annotated[Choice, typer.Option("--language", help="Language of the page.")] = Choice.BOTH,
     quiet: Quiet = False,
+    log_json: LogJson = False,
 ) -> None:
     """Check a delivery: every broken rule at once, what cleaning does to it, and what the tables hold.
 
     Example: malmokraften check delivery --site site.toml --language sv
     """
-    with exit_codes(), steps(quiet) as step:
+    with exit_codes(), steps(quiet, log_json) as step:
         from evaluation.registers.site import Site, load_site
 
         chosen = load_site(site) if site else Site()

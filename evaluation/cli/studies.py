@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from evaluation.cli.registers import check_delivery
-from evaluation.cli.terminal import UNFIT, Choice, Step, exit_codes, steps
+from evaluation.cli.terminal import UNFIT, Choice, LogJson, Quiet, Step, exit_codes, steps
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from evaluation.design.designs import Designs
     from evaluation.plan import RegisterPlan, TablePlan
     from evaluation.registers.cleaning import CleanRegisters
+    from evaluation.sensitivity.table import Sensitivity
     from evaluation.study import Design, Study
 
 STUDIES = Path("reports")
 FIRST = "malmokraften"  # the study that is built where none is named
+INTERNAL = "internal"  # in the output folder: unrounded results, which never leave the data area
+SIMULATED = "1280"  # where the simulated people live if the plan does not say
 RECEIPT = ".simulated.json"  # in the data folder: what the plan asked for when the registers there were simulated
 
 StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="Folder under reports/ that holds the study's plan.toml.")]
@@ -32,7 +35,9 @@ SiteFile = Annotated[Path | None, typer.Option("--site", help="Site file of deli
 OutFolder = Annotated[Path | None, typer.Option("--out", help="Where to write; left out: output/ beside the plan.", file_okay=False)]
 Languages = Annotated[Choice, typer.Option("--language", help="Language of the report.")]
 Compare = Annotated[bool, typer.Option("--compare", help="Set other ways of building the comparison beside the plan's; takes longer.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Say only where the results lie.")]
+Probing = Annotated[bool, typer.Option("--sensitivity", help="Ask what would change the conclusion; takes minutes, and goes on where it stopped.")]
+Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Processes for the sensitivity analysis; left out: one for each core.")]
+Pdf = Annotated[bool, typer.Option("--pdf/--no-pdf", help="Write the report as PDF too.")]
 
 
 def report(
@@ -42,12 +47,18 @@ def report(
     out: OutFolder = None,
     language: Languages = Choice.BOTH,
     quiet: Quiet = False,
+    log_json: LogJson = False,
+    sensitivity: Probing = False,
+    pdf: Pdf = True,
+    jobs: Jobs = os.cpu_count() or 1,
 ) -> None:
     """Build a study's report: design, verdict, outcomes, effects. A study of registers checks them first; without any it makes synthetic ones.
 
-    Example: malmokraften report malmokraften --site site.toml
+    A sensitivity analysis that was finished before, of the same data and plan, is in the report without --sensitivity too.
+
+    Example: malmokraften report malmokraften --site site.toml --sensitivity
     """
-    with exit_codes(), steps(quiet) as step:
+    with exit_codes(), steps(quiet, log_json) as step:
         loaded = _plan(study, plan, step)
         folder = out or loaded.folder / "output"
         source = _open(loaded, site, folder, language, step)
@@ -56,7 +67,8 @@ def report(
         from evaluation.study import analyse_study
 
         analysed = analyse_study(source, designed)
-        _write(analysed, folder, language, step)
+        probes = _probe(source, analysed, folder / INTERNAL / "sensitivity", step, jobs=jobs if sensitivity else 0)
+        _write_bundle(analysed, source, folder, site, language, step, pdf=pdf, sensitivity=probes)
 
 
 def design(
@@ -66,18 +78,19 @@ def design(
     out: OutFolder = None,
     language: Languages = Choice.BOTH,
     quiet: Quiet = False,
+    log_json: LogJson = False,
     compare: Compare = False,
 ) -> None:
     """Build and judge a study's comparison. No outcome is opened, and a table may lack its outcome columns.
 
     Example: malmokraften design malmokraften --compare
     """
-    with exit_codes(), steps(quiet) as step:
+    with exit_codes(), steps(quiet, log_json) as step:
         loaded = _plan(study, plan, step)
         folder = out or loaded.folder / "output"
         designed = _design(_open(loaded, site, folder, language, step, with_outcomes=False), loaded, step)
         alternatives = _alternatives(designed, step) if compare else None
-        _write(designed, folder, language, step, alternatives)
+        _write_design(designed, folder, language, step, alternatives)
     if not quiet:
         _print_verdict(designed)
 
@@ -153,6 +166,8 @@ def _open_registers(plan: RegisterPlan, file: Path | None, out: Path, language: 
     site = load_site(file) if file else Site()
     if file is None:
         _simulate(plan, step)
+    asked = {"municipalities": plan.cohort.municipalities, "project_began": plan.cohort.project_began}
+    site = site.model_copy(update={name: value for name, value in asked.items() if value is not None})
     source = site.data or plan.data_folder
     findings, found = check_delivery(source, site, out, language, step, plan.registers.cleaning)
     findings.raise_errors()
@@ -172,7 +187,8 @@ def _simulate(plan: RegisterPlan, step: Step) -> None:
     from evaluation.errors import InputError, Problem
 
     asked, folder = plan.registers.simulate, plan.data_folder
-    receipt, wanted = folder / RECEIPT, asked.model_dump_json()
+    where = next(iter(plan.cohort.municipalities), SIMULATED)
+    receipt, wanted = folder / RECEIPT, asked.model_dump_json() + ("" if where == SIMULATED else where)
     if receipt.is_file() and receipt.read_text(encoding="utf-8") != wanted:
         remedy = "delete that folder, and the plan's are made; or put registers.simulate back"
         raise InputError([Problem(str(folder), "holds registers that were simulated when the plan said otherwise", remedy)])
@@ -182,7 +198,7 @@ def _simulate(plan: RegisterPlan, step: Step) -> None:
     from evaluation.registers.synthetic.simulate import simulate_registers
     from evaluation.registers.synthetic.writing import write_registers
 
-    made = simulate_registers(asked.participants, **asked.model_dump(exclude={"participants"}))
+    made = simulate_registers(asked.participants, municipality=where, **asked.model_dump(exclude={"participants"}))
     write_registers(made, folder, file_format="parquet")
     receipt.write_text(wanted, encoding="utf-8")
 
@@ -205,14 +221,51 @@ def _alternatives(design: Design, step: Step) -> Designs:
     return compare_designs(design.cohort, design.scores, alternatives_to(plan.comparison), by=plan.subgroups.every, limits=plan.limits)
 
 
-def _write(study: Study | Design, folder: Path, language: Choice, step: Step, alternatives: Designs | None = None) -> None:
-    step("Writing the report")
-    from evaluation.reporting.report import write_report
+def _probe(source: pd.DataFrame | CleanRegisters, study: Study, folder: Path, step: Step, *, jobs: int) -> Sensitivity | None:
+    """Ask the fixed list of probes in so many processes; with none, give what was asked before."""
+    from evaluation.sensitivity.run import finished_sensitivity, probe_sensitivity
 
-    wanted = language.languages
-    linked = len(wanted) > 1
-    for file in [write_report(study, folder, language=one, linked=linked, alternatives=alternatives) for one in wanted]:
+    if not jobs:
+        return finished_sensitivity(source, study, folder)
+    step("Asking what would change the conclusion")
+    from joblib import parallel_config
+
+    with parallel_config(n_jobs=jobs):
+        return probe_sensitivity(source, study, folder=folder, progress=step.part)
+
+
+def _write_design(design: Design, folder: Path, language: Choice, step: Step, alternatives: Designs | None) -> None:
+    step("Writing the report")
+    from evaluation.reporting.report import write_reports
+
+    for file in write_reports(design, folder, languages=language.languages, pdf=False, alternatives=alternatives):
         step.done(f"Report: {file}")
+
+
+def _write_bundle(
+    study: Study,
+    source: pd.DataFrame | CleanRegisters,
+    folder: Path,
+    site: Path | None,
+    language: Choice,
+    step: Step,
+    *,
+    pdf: bool,
+    sensitivity: Sensitivity | None,
+) -> None:
+    step("Writing the report")
+    from evaluation.errors import PdfWarning
+    from evaluation.registers.site import load_site
+    from evaluation.reporting.bundle import write_bundle
+
+    rules = load_site(site).release if site else None
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", PdfWarning)
+        made = write_bundle(study, folder, source=source, languages=language.languages, pdf=pdf, sensitivity=sensitivity, release=rules)
+    for page in made.pages:
+        step.done(f"Report: {page}")
+    for said in (*(str(warning.message) for warning in told), *(f"release: {problem}" for problem in made.problems)):
+        typer.echo(f"Warning: {said}", err=True)
 
 
 def _print_verdict(design: Design) -> None:

@@ -1,23 +1,32 @@
 """How does the command line speak: steps, exit codes, languages?
 
-Exit codes: 0 done, 2 the input, the plan or the design is invalid, 4 the plan is strict and the design failed a check, 5 the environment is not fit.
+Exit codes: 0 done, 2 the input, the plan or the design is invalid, 3 something in a release must not leave, 4 the plan is strict and the design
+failed a check, 5 the environment is not fit.
 """
 
 from __future__ import annotations
 
 import contextlib
+import datetime
+import json
+import math
 import sys
+import time
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
     from evaluation.plan import Language
 
-INVALID, STRICT, UNFIT = 2, 4, 5
+INVALID, NOT_RELEASED, STRICT, UNFIT = 2, 3, 4, 5
 LANGUAGES: tuple[Language, ...] = ("sv", "en")
+
+
+Quiet = Annotated[bool, typer.Option("--quiet", help="Say only where the results lie.")]
+LogJson = Annotated[bool, typer.Option("--log-json", help="Tell of every step on standard error as a line of JSON with its time.")]
 
 
 class Choice(StrEnum):
@@ -34,12 +43,14 @@ class Choice(StrEnum):
 
 
 class Step:
-    """Tell how far the work has come: a moving line on a terminal, a line per step elsewhere, nothing if quiet."""
+    """Tell how far the work has come: a moving line on a terminal, a line per step elsewhere, nothing if quiet; or every step as JSON."""
 
-    def __init__(self, quiet: bool) -> None:
+    def __init__(self, quiet: bool, log_json: bool = False) -> None:
         self._quiet = quiet
-        self._moving = sys.stderr.isatty() and not quiet
+        self._log_json = log_json
+        self._moving = sys.stderr.isatty() and not quiet and not log_json
         self._finished: list[str] = []
+        self._begun: tuple[float, int] | None = None  # when the first part of a step was finished, and how many were then
         if self._moving:
             from rich.console import Console
 
@@ -48,14 +59,36 @@ class Step:
 
     def __call__(self, what: str) -> None:
         """Begin a step."""
-        if self._moving:
+        if self._log_json:
+            self._log("step", what=what)
+        elif self._moving:
             self._status.update(f"{what} …")
         elif not self._quiet:
             typer.echo(f"{what} ...", err=True)
 
+    def part(self, finished: int, parts: int, name: str) -> None:
+        """Tell how much of a step is finished, and how long the rest may take."""
+        now = time.monotonic()
+        begun, before = self._begun = self._begun or (now, finished)
+        if self._log_json:
+            self._log("part", finished=finished, of=parts, what=name)
+        rest = f", about {math.ceil((now - begun) / (finished - before) * (parts - finished))} s left" if before < finished < parts else ""
+        if self._moving:
+            self._status.update(f"{finished} of {parts}{rest} (last: {name}) …")
+        elif not (self._quiet or self._log_json):
+            typer.echo(f"  {finished} of {parts}: {name}", err=True)
+        if finished == parts:
+            self._begun = None
+
     def done(self, line: str) -> None:
         """Keep a line to print once all is written."""
+        if self._log_json:
+            self._log("done", what=line)
         self._finished.append(line)
+
+    def _log(self, event: str, **said: object) -> None:
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+        typer.echo(json.dumps({"time": now, "event": event, **said}, ensure_ascii=False), err=True)
 
     def close(self) -> None:
         """Stop moving, then print what was made."""
@@ -66,9 +99,9 @@ class Step:
 
 
 @contextlib.contextmanager
-def steps(quiet: bool) -> Iterator[Step]:
+def steps(quiet: bool, log_json: bool = False) -> Iterator[Step]:
     """Tell of steps, and stop moving whatever happens."""
-    step = Step(quiet)
+    step = Step(quiet, log_json)
     try:
         yield step
     finally:

@@ -40,6 +40,7 @@ from evaluation.design.distances import (
     rank_rows,
     variance_ratio,
 )
+from evaluation.showing import html_of, text_of
 
 LIMIT_IN_GROUPS = 0.25  # Stuart 2010: from here on the groups are too far apart for a regression to mend; the verdict's own default
 _CHANCE = float(ndtri(0.975))  # 95 % of the differences that chance alone makes lie within so many standard errors of 0
@@ -77,6 +78,12 @@ class Balance:
     table: pd.DataFrame
     subgroups: pd.DataFrame
     effective_control: float
+
+    def __repr__(self) -> str:
+        return text_of(self)
+
+    def _repr_html_(self) -> str:
+        return html_of(self)
 
     @property
     def worst(self) -> float:

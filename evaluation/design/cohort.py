@@ -7,6 +7,8 @@ so that shuffling the table changes no result, not even in the last bit.
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 
 from evaluation.errors import InputError, Problem
 from evaluation.registers.identity import holding_identity_numbers
+from evaluation.showing import html_of, text_of
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -25,6 +28,9 @@ Rows = NDArray[np.intp]
 Hashes = NDArray[np.uint64]
 
 MISSING_LEVEL = "missing"
+_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ].*)?")
+_OWN_VALUE = 0.5  # levels per person above which a category tells single people apart, not kinds of people
+_FEW_LEVELS = 20  # so many may each have few people, as in a small study
 _MIXER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads neighbouring values over all 64 bits (Knuth, TAOCP 3, 6.4)
 
 
@@ -62,6 +68,12 @@ class Cohort:
     order: Rows
     attrition: pd.DataFrame
     trial: str | None = None
+
+    def __repr__(self) -> str:
+        return text_of(self)
+
+    def _repr_html_(self) -> str:
+        return html_of(self)
 
     def __post_init__(self) -> None:
         for array in (self.treated, self.tiebreak, self.order):
@@ -185,9 +197,13 @@ def cohort_from_table(
         With every problem at once: missing column, empty table, `treated` not 0/1 or all one group, duplicate or missing person, missing,
         infinite or constant covariate.
     """
+    require_table(frame, "the table")
+    _require_lists(covariates=covariates, strata=strata)
     _require_columns(frame, [treated, *covariates, *strata, *(name for name in (person, index_date) if name)])
     ids = pd.Index(frame[person]) if person else frame.index
     problems = person_problems(ids, person or "the table's index")
+    if ids.nlevels > 1:
+        raise InputError(problems)
     return _cohort(frame, problems, ids, _hash_ids(ids), treated, covariates, strata, index_date, missing, None, None)
 
 
@@ -234,6 +250,8 @@ def cohort_from_trials(
     ----------
     Sianesi (2004). An evaluation of the Swedish system of active labor market programs in the 1990s. RESTAT 86(1), 133-155.
     """
+    require_table(frame, "the table")
+    _require_lists(covariates=covariates, strata=strata)
     _require_columns(frame, [treated, *covariates, *strata, person, trial, *([index_date] if index_date else [])])
     ids = pd.Index(frame[person])
     problems = [
@@ -304,9 +322,37 @@ def _cohort(
     )
 
 
+def require_table(frame: object, where: str) -> None:
+    """Stop if what was given is not a table with plain column names.
+
+    Raises
+    ------
+    InputError
+    """
+    if not isinstance(frame, pd.DataFrame):
+        kind, remedy = type(frame).__name__, "give a pandas DataFrame with one row per person"
+        if isinstance(frame, pd.Series):
+            remedy += "; one column alone is written table[['column']]"
+        raise InputError([Problem(where, f"must be a data frame, and is of type {kind}", remedy)])
+    if frame.columns.nlevels > 1:
+        rule = f"must have one row of column names, and has {frame.columns.nlevels}"
+        raise InputError([Problem(where, rule, "flatten them, for example table.columns = ['_'.join(names) for names in table.columns]")])
+
+
+def _require_lists(**given: object) -> None:
+    """Stop if a list of columns is a lone text, which would be read letter by letter."""
+    problems = [
+        Problem(name, "must be a list of columns, and is one text", f'write {name}=["..."]')
+        for name, names in given.items()
+        if isinstance(names, str)
+    ]
+    if problems:
+        raise InputError(problems)
+
+
 def _require_columns(frame: pd.DataFrame, needed: Sequence[str]) -> None:
     absent = [name for name in dict.fromkeys(needed) if name not in frame.columns]
-    problems = [Problem.absent(name, frame.columns) for name in absent]
+    problems = [Problem.absent(str(name), frame.columns) for name in absent]
     if frame.empty:
         problems.append(Problem("the table", "has no rows", "check the file and its separator"))
     twice = frame.columns[frame.columns.duplicated()].intersection(list(needed))
@@ -327,6 +373,8 @@ def _treated_problems(column: pd.Series, name: str) -> list[Problem]:
 
 def person_problems(ids: pd.Index, name: str) -> list[Problem]:
     """Give what is wrong with a table's ids: missing, or not unique."""
+    if ids.nlevels > 1:
+        return [Problem(name, f"must be one column, and has {ids.nlevels} levels", "name a column of ids as person, or use table.reset_index()")]
     if ids.hasnans:
         return [Problem.in_rows(name, "must not be missing", np.asarray(ids.isna()), "every person needs an id")]
     if not ids.is_unique:
@@ -339,6 +387,8 @@ def person_problems(ids: pd.Index, name: str) -> list[Problem]:
 def _covariate_problems(column: pd.Series, missing: str) -> list[Problem]:
     name = str(column.name)
     absent = column.isna().to_numpy()
+    if absent.all():
+        return [Problem(name, "is the same for everybody, for nobody has a value", "take it out of the covariates, or check how the file was read")]
     problems = []
     if absent.any() and missing == "error":
         problems.append(
@@ -353,13 +403,34 @@ def _covariate_problems(column: pd.Series, missing: str) -> list[Problem]:
         if np.isinf(values).any():
             problems.append(Problem.in_rows(name, "must be finite", np.isinf(values), "correct it"))
         present = values if not absent.any() else values[~absent]
-        constant = len(present) == 0 or present.min() == present.max()
+        constant = present.min() == present.max()
     else:
+        unlike = _not_kinds(column)
+        if unlike:
+            return [*problems, Problem(name, *unlike)]
         constant = len(column.dropna().unique()) <= 1
         problems += _identity_problems(column)
-    if constant and (missing == "error" or not absent.any() or absent.all()):
+    if constant and (missing == "error" or not absent.any()):
         problems.append(Problem(name, "is the same for everybody", "take it out of the covariates: it cannot tell people apart"))
     return problems
+
+
+def _not_kinds(column: pd.Series) -> tuple[str, str] | None:
+    """Say why a column that is no number is not kinds of people either, and what to do; None where it is."""
+    if pd.api.types.is_timedelta64_dtype(column):
+        return "is a length of time", "turn it into a number, for example with .dt.days"
+    try:
+        levels = column.dropna().unique()
+    except TypeError:
+        return "holds lists or tables, not single values", "make one column of each thing that is known"
+    if all(isinstance(level, dt.date) or (isinstance(level, str) and _ISO_DATE.fullmatch(level)) for level in levels):
+        return "is a date, though not stored as one", "turn it into a number known before the index date, such as age or days since"
+    if len(levels) <= max(_FEW_LEVELS, _OWN_VALUE * len(column)):
+        return None
+    rule = f"has {len(levels)} levels among {len(column)} rows, so that hardly two people are alike"
+    if pd.to_numeric(pd.Series(levels).astype("object"), errors="coerce").notna().all():
+        return f"{rule}: its numbers are not stored as numbers", "read them as numbers, for example with pd.to_numeric"
+    return rule, "group its levels, or take it out: an id or a free text is no covariate"
 
 
 def _identity_problems(column: pd.Series) -> list[Problem]:

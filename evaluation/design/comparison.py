@@ -15,6 +15,7 @@ import pandas as pd
 
 from evaluation.design.cohort import Bools, Cohort, Floats, Rows, count_people
 from evaluation.errors import UnmatchedWarning
+from evaluation.showing import html_of, text_of
 
 if TYPE_CHECKING:
     from evaluation.design.designs import AnyDesign
@@ -97,6 +98,12 @@ class Comparison:
     rows: Rows
     attrition: pd.DataFrame
     weight_model: WeightModel | None = None
+
+    def __repr__(self) -> str:
+        return text_of(self)
+
+    def _repr_html_(self) -> str:
+        return html_of(self)
 
     def __post_init__(self) -> None:
         for array in (self.weights, self.member_row, self.member_set, self.member_weight, self.unmatched, self.rows):

@@ -17,14 +17,14 @@ import calendar
 import datetime as dt
 from collections.abc import Iterator
 from contextlib import suppress
-from itertools import count, pairwise
+from itertools import pairwise
 from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
-from evaluation.design.cohort import Bools, Cohort, cohort_from_table, cohort_from_trials
+from evaluation.design.cohort import Bools, Cohort, Rows, cohort_from_table, cohort_from_trials
 from evaluation.design.covariates import COVARIATES, Covariate, covariate_field, find_covariates, observe_covariates
 from evaluation.errors import DesignError, InputError, Problem
 from evaluation.registers.checks import literal
@@ -33,6 +33,7 @@ from evaluation.registers.contract import Contract
 from evaluation.registers.history import DAYS_PER_MONTH, INDEX_DATE, PERSON, LookBackSpec, look_back
 from evaluation.registers.origin import DEFINITIONS, NO, NOT_KNOWN, UNKNOWN, YES, classify_origin
 from evaluation.registers.schema import Schema
+from evaluation.registers.store import new_schema
 
 TRIAL, BAND, SEX = "trial", "duration_band", "kon"
 OUTSIDE_JUG = "ej_i_jug"  # a band of the static design alone: in a trial everybody is in JUG
@@ -63,8 +64,6 @@ _REMEDIES = {  # what to do where a step leaves nobody
 }
 
 TimeZero = Literal["start", "offer"]
-
-_number = count(1)
 
 
 def _first_of_month(value: object) -> object:
@@ -98,7 +97,7 @@ class CohortSpec(BaseModel):
     duration_bands_days: tuple[PositiveInt, ...] = Field(default=(182, 365, 730, 1461), description="where the bands of days in JUG are cut")
     youngest: int = Field(default=20, ge=0)
     oldest: int = Field(default=64, description="age in the year of the index date; reaching the pension age later is an exit that competes")
-    municipality: str | None = Field(default="1280", description="None: people of every municipality")
+    municipality: str | tuple[str, ...] | None = Field(default="1280", description="one or several; None: people of every municipality")
     target_groups: tuple[str, ...] = Field(default=("jug",), description="classes of codes/malgrupp.csv that have a counterpart in JUG")
     candidates: PositiveInt | None = Field(default=20, description="control rows drawn per participant of a trial and band; None: all")
     covariates: tuple[str, ...] | None = Field(default=None, description="names; None: all the usual ones whose table was delivered")
@@ -137,6 +136,11 @@ class CohortSpec(BaseModel):
         if not kept or asked.earnings_years < usual.earnings_years:
             raise ValueError("the covariates are made of the usual windows, groups and years: add to them, or redefine a group, but take none away")
         return asked
+
+    @property
+    def municipalities(self) -> tuple[str, ...]:
+        """The codes of the municipalities people must live in; none: every one."""
+        return (self.municipality,) if isinstance(self.municipality, str) else self.municipality or ()
 
     @property
     def last_day(self) -> dt.date:
@@ -195,8 +199,8 @@ def select_cohort(clean: CleanRegisters, spec: CohortSpec) -> Cohort:
     problems += _trial_problems(clean, spec)
     if problems:
         raise InputError(problems, "the cohort cannot be selected")
-    connection, schema = clean.registers.connection, f"risk_sets_{next(_number)}"
-    connection.execute(f"create schema {schema}")
+    connection = clean.registers.connection
+    schema = new_schema(connection, "risk_sets")
     try:
         _find_participants(clean, spec, schema)
         _draw_controls(clean, spec, schema)
@@ -205,24 +209,13 @@ def select_cohort(clean: CleanRegisters, spec: CohortSpec) -> Cohort:
     finally:
         connection.execute(f"drop schema {schema} cascade")
     seen = _see(clean, rows, spec)
-    codes = clean.registers.contract.codes["tillstand"].entries
-    seen = seen[seen["state"].isin(codes.loc[codes["klass"] == AT_RISK, "kod"])].reset_index(drop=True)
+    seen = seen[_at_risk(clean, seen)].reset_index(drop=True)
     treated = seen["treated"].to_numpy(dtype=bool)
     steps.append(("eligible", seen.loc[treated, PERSON].nunique(), seen.loc[~treated, PERSON].nunique()))
     if seen.groupby(TRIAL)["treated"].nunique().max() != 2:
         raise DesignError(f"risk sets: {_nobody_left(steps)}")
     attrition = pd.DataFrame(steps, columns=["step", "treated", "control"]).astype({"treated": "Int64", "control": "Int64"})
-    observed, strata = _observe(seen, treated, covariates), _strata(seen, spec)
-    return cohort_from_trials(
-        _beside(seen, observed, strata),
-        treated="treated",
-        covariates=observed.columns.tolist(),
-        person=PERSON,
-        trial=TRIAL,
-        index_date=INDEX_DATE,
-        strata=strata.columns.tolist(),
-        attrition=attrition,
-    )
+    return _stack(seen, treated, covariates, spec, attrition)
 
 
 def cohort_at_dates(clean: CleanRegisters, people: pd.DataFrame, spec: CohortSpec) -> Cohort:
@@ -251,9 +244,7 @@ def cohort_at_dates(clean: CleanRegisters, people: pd.DataFrame, spec: CohortSpe
     problems += [Problem.absent("treated", people.columns, "the table of people")] * ("treated" not in people.columns)
     if problems:
         raise InputError(problems, "the cohort cannot be made")
-    seen = _see(clean, people.reset_index(drop=True), spec)
-    inside, cuts = seen["days_jug"].gt(0), [0, *spec.duration_bands_days]
-    seen["band"] = np.where(inside, np.searchsorted(cuts, seen["days_jug"], side="right") - 1, len(cuts))
+    seen = _banded(_see(clean, people.reset_index(drop=True), spec), spec)
     treated = seen["treated"].eq(1).to_numpy(dtype=bool)
     observed, strata = _observe(seen, treated, covariates), _strata(seen, spec)
     return cohort_from_table(
@@ -264,6 +255,43 @@ def cohort_at_dates(clean: CleanRegisters, people: pd.DataFrame, spec: CohortSpe
         index_date=INDEX_DATE,
         strata=strata.columns.tolist(),
     )
+
+
+def trials_at_dates(clean: CleanRegisters, people: pd.DataFrame, spec: CohortSpec) -> tuple[Cohort, Rows]:
+    """Give those of the people who were at risk on the eve of the dates given for them, as they were then known, one trial a month.
+
+    Parameters
+    ----------
+    clean : CleanRegisters
+    people : DataFrame, shape (n, c)
+        lopnr, treated (0 or 1) and index_date; a person may have several months.
+    spec : CohortSpec
+        Its covariates, bands and periods.
+
+    Returns
+    -------
+    Cohort
+        A stack of k rows, in the order of `people`; duration_band is "ej_i_jug" for who is not in JUG on the eve.
+    ndarray of int, shape (k,)
+        Their rows in `people`.
+
+    Raises
+    ------
+    InputError
+        As `cohort_at_dates`.
+    DesignError
+        If no treated or no control was at risk.
+    """
+    covariates, problems = find_covariates(spec.covariates, clean.registers.names)
+    if problems:
+        raise InputError(problems, "the cohort cannot be made")
+    seen = _see(clean, people.reset_index(drop=True), spec)
+    rows = np.flatnonzero(_at_risk(clean, seen))
+    seen = _banded(seen.iloc[rows].reset_index(drop=True), spec)
+    treated = seen["treated"].eq(1).to_numpy(dtype=bool)
+    if treated.all() or not treated.any():
+        raise DesignError(f"trials: {int(treated.sum())} treated and {int((~treated).sum())} controls were at risk on the eve; ask for other dates")
+    return _stack(seen, treated, covariates, spec), rows
 
 
 def count_trials(cohort: Cohort) -> pd.DataFrame:
@@ -370,7 +398,7 @@ def _band(spec: CohortSpec, days: str) -> str:
 
 def _unfit(spec: CohortSpec, day: str) -> list[str]:
     """Write that a person is not of age on a day, and that they are not resident."""
-    elsewhere = "" if spec.municipality is None else f" or kommun <> {literal(spec.municipality)}"
+    elsewhere = f" or kommun not in ({', '.join(map(literal, spec.municipalities))})" if spec.municipalities else ""
     gone = f"coalesce(dod_datum <= {day}, false) or coalesce(utvandring_datum <= {day}, false)"
     return [f"year({day}) - fodelsear not between {spec.youngest} and {spec.oldest}", gone + elsewhere]
 
@@ -412,6 +440,32 @@ def _nobody_left(steps: list[tuple[str, int | None, int | None]]) -> str:
                 among = f", of {number} at {before}," if before else ""
                 return f"no {side}{among} passes the step {step}; {_REMEDIES[step]}"
     return "there are participants and controls, but no month has both; ask for more months (cohort.first_month, cohort.last_month)"
+
+
+def _at_risk(clean: CleanRegisters, seen: pd.DataFrame) -> Bools:
+    """Say who was unemployed or in a programme on the eve."""
+    codes = clean.registers.contract.codes["tillstand"].entries
+    return seen["state"].isin(codes.loc[codes["klass"] == AT_RISK, "kod"]).to_numpy(dtype=bool)
+
+
+def _banded(seen: pd.DataFrame, spec: CohortSpec) -> pd.DataFrame:
+    """Add the band of days in JUG, the last for who is not in it."""
+    inside, cuts = seen["days_jug"].gt(0), [0, *spec.duration_bands_days]
+    return seen.assign(band=np.where(inside, np.searchsorted(cuts, seen["days_jug"], side="right") - 1, len(cuts)))
+
+
+def _stack(seen: pd.DataFrame, treated: Bools, covariates: list[Covariate], spec: CohortSpec, attrition: pd.DataFrame | None = None) -> Cohort:
+    observed, strata = _observe(seen, treated, covariates), _strata(seen, spec)
+    return cohort_from_trials(
+        _beside(seen, observed, strata),
+        treated="treated",
+        covariates=observed.columns.tolist(),
+        person=PERSON,
+        trial=TRIAL,
+        index_date=INDEX_DATE,
+        strata=strata.columns.tolist(),
+        attrition=attrition,
+    )
 
 
 def _observe(seen: pd.DataFrame, treated: Bools, covariates: list[Covariate]) -> pd.DataFrame:

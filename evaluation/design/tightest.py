@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
 from evaluation.design.candidates import Keys, PairRules, keyed, prepare_search
 from evaluation.design.cohort import Cohort, Floats, Rows, strata_of
@@ -48,6 +49,10 @@ class TightestCaliper:
     n_treated: int
     n_unpairable: int
     n_strata_short: int
+
+    def to_frame(self) -> pd.DataFrame:
+        """Give one row with every attribute."""
+        return pd.DataFrame([asdict(self)])
 
 
 def tightest_caliper(

@@ -24,6 +24,7 @@ from evaluation.design.balance import Balance
 from evaluation.design.cohort import Cohort
 from evaluation.design.comparison import Comparison
 from evaluation.design.propensity import PropensityScores
+from evaluation.showing import html_of, text_of
 
 CheckName = Literal[
     "worst_smd", "worst_subgroup_smd", "worst_variance_ratio", "minimal_detectable_effect", "share_treated_kept", "equipoise", "effective_control"
@@ -88,6 +89,12 @@ class Verdict:
     """
 
     checks: tuple[Check, ...]
+
+    def __repr__(self) -> str:
+        return text_of(self)
+
+    def _repr_html_(self) -> str:
+        return html_of(self)
 
     @property
     def passed(self) -> bool:

@@ -17,14 +17,13 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import count
 from typing import NamedTuple
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from evaluation.registers.schema import Schema, SpellColumns
-from evaluation.registers.store import Registers
+from evaluation.registers.store import Registers, new_schema
 
 PROGRAMME = "programme"  # program_beslut once decisions that adjoin are one spell
 CODED_BY = {  # spell tables, and the column whose class says what a spell is
@@ -46,8 +45,6 @@ ENTRY_ORDER = {  # a longer number is a later one: as text, 10 would come before
 }
 NO_EXIT = "('okand', 'avregistrerad_annan')"  # reasons that tell of nothing the person left for, as no reason at all does: a short gap is bridged
 TECHNICAL, OPEN = "teknisk", "oppet_arbetslos"  # 95-98 end a decision, not the unemployment: LISA counts their days as unemployed
-
-_number = count(1)
 
 
 class CleaningSpec(BaseModel):
@@ -160,8 +157,7 @@ def clean_entries(registers: Registers, spec: CleaningSpec, source: str) -> Clea
     -------
     CleanRegisters
     """
-    clean = CleanRegisters(registers, spec, source, f"clean_{next(_number)}", (), pd.DataFrame())
-    registers.connection.execute(f"create schema {clean.schema}")
+    clean = CleanRegisters(registers, spec, source, new_schema(registers.connection, "clean"), (), pd.DataFrame())
     spells = [name for name in registers.names if name in CODED_BY]
     steps = {name: [_end_follow_up(clean, name)] for name in spells}
     for name in ENTRY_ORDER:

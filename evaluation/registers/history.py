@@ -12,7 +12,6 @@ Suissa (2008). Immortal time bias in pharmacoepidemiology. American Journal of E
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import count
 from typing import Annotated
 
 import pandas as pd
@@ -21,13 +20,12 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from evaluation.errors import InputError, Problem
 from evaluation.registers.cleaning import CODED_BY, PROGRAMME, CleanRegisters, clean_entries, hide_later, spell_columns
 from evaluation.registers.states import States, observe_states
+from evaluation.registers.store import new_schema
 
 PERSON, INDEX_DATE = "lopnr", "index_date"
 DAYS_PER_MONTH = 365.25 / 12
 SEK_PER_HUNDRED = 100  # LISA gives income in hundreds of SEK
 UNKNOWN = "okand"  # education nobody has recorded: a level of its own, for it is missing mostly for people born abroad
-
-_number = count(1)
 
 
 class LookBackSpec(BaseModel):
@@ -92,8 +90,8 @@ def look_back(clean: CleanRegisters, people: pd.DataFrame, spec: LookBackSpec | 
     published later.
     """
     spec = spec or LookBackSpec()
-    connection, schema = clean.registers.connection, f"look_back_{next(_number)}"
-    connection.execute(f"create schema {schema}")
+    connection = clean.registers.connection
+    schema = new_schema(connection, "look_back")
     problems = [*_spec_problems(clean, spec), *_seat(clean, people, schema)]
     if problems:
         connection.execute(f"drop schema {schema} cascade")

@@ -18,10 +18,9 @@ from evaluation.registers.checks import ROW, Check, find_repeated, identifier, l
 from evaluation.registers.contract import Contract
 from evaluation.registers.findings import Finding
 from evaluation.registers.schema import FAR, Schema, known_check
+from evaluation.registers.site import Site
 from evaluation.registers.store import scalar
 
-PROJECT_BEGAN = dt.date(2018, 3, 1)  # nobody can have started before the project did
-MUNICIPALITY = "1280"  # Malmö
 LATE_DEREGISTRATION_DAYS = 60  # the agency ends a dead person's spells when it hears of the death, which has taken up to two months
 LATE_SHARE = 0.1  # of the spells after the last complete month: a few are registered while the data are extracted, a tenth is another month
 _TIMED_BY_MONTH = ("inskrivning", "program_beslut")  # where people are found, so that a wrong last month would leave them out
@@ -34,7 +33,7 @@ _PARALLEL = {  # spells of different kinds may rightly run side by side here; in
 }
 
 
-def find_in_records(connection: duckdb.DuckDBPyConnection, contract: Contract, delivered: Collection[str]) -> Iterator[Finding]:
+def find_in_records(connection: duckdb.DuckDBPyConnection, contract: Contract, delivered: Collection[str], site: Site) -> Iterator[Finding]:
     """Hold the records of every delivered table to each other.
 
     Parameters
@@ -44,6 +43,8 @@ def find_in_records(connection: duckdb.DuckDBPyConnection, contract: Contract, d
     contract : Contract
     delivered : collection of str
         A table that is not among them is no ground for calling a record wrong.
+    site : Site
+        Where its people should live, and when its project began.
 
     Yields
     ------
@@ -65,7 +66,7 @@ def find_in_records(connection: duckdb.DuckDBPyConnection, contract: Contract, d
             *(_person_checks(schema) if knows_people else ()),
             *_spell_checks(schema),
             *_calendar_checks(schema, extracted),
-            *_own_checks(schema, delivered),
+            *_own_checks(schema, delivered, site),
         ]
         yield from run_checks(connection, relation, name, checks)
         every = [entry.name for entry in schema.fields] if schema.spell and schema.spell.repaired else []
@@ -195,7 +196,7 @@ def _calendar_checks(schema: Schema, extracted: Mapping[str, dt.date]) -> Iterat
             )
 
 
-def _own_checks(schema: Schema, delivered: Collection[str]) -> Iterator[Check]:
+def _own_checks(schema: Schema, delivered: Collection[str], site: Site) -> Iterator[Check]:
     match schema.name:
         case "leverans":
             mixed = "record.syntetisk and (select not bool_and(syntetisk) from register.leverans)"
@@ -204,13 +205,17 @@ def _own_checks(schema: Schema, delivered: Collection[str]) -> Iterator[Check]:
             yield Check("komplett_t_o_m", "incomplete", "last_day(record.komplett_t_o_m) > record.datauttag")
         case "individ":
             yield Check("skyddad", "protected", "record.skyddad")
-            yield Check("kommun", "other_municipality", f"record.kommun <> '{MUNICIPALITY}'", {"municipality": MUNICIPALITY})
+            if site.municipalities:
+                there = ", ".join(map(literal, site.municipalities))
+                yield Check("kommun", "other_municipality", f"record.kommun not in ({there})", {"municipality": ", ".join(site.municipalities)})
             for origin in ("fodelselandgrupp", "utlsvbakg"):
                 yield Check(origin, "origin_missing", f"{_of(origin)} is null")
         case "arsinkomst":
             yield Check("sun_niva", "education_missing", "record.sun_niva is null")
         case "projekt_deltagande":
-            yield Check("start_datum", "before_project", f"record.start_datum < date '{PROJECT_BEGAN}'", {"began": PROJECT_BEGAN.isoformat()})
+            yield Check(
+                "start_datum", "before_project", f"record.start_datum < date '{site.project_began}'", {"began": site.project_began.isoformat()}
+            )
             yield Check("start_datum", "start_before_offer", "record.start_datum < record.erbjuden_datum")
             if "inskrivning" in delivered:
                 # a first day that is missing or cannot be read is told as such, and no ground for calling the participant unregistered

@@ -44,9 +44,16 @@ class Site(BaseModel):
     decimal: Literal[".", ","] = "."
     separator: Separator | None = Field(default=None, description="between the fields of a CSV; left out, it is found")
     encoding: Encoding | None = Field(default=None, description="of a CSV; left out, it is found")
+    municipalities: tuple[str, ...] = Field(
+        default=("1280",), description="codes of where people should live; others are warned of. A plan's come first"
+    )
+    project_began: dt.date = Field(default=dt.date(2018, 3, 1), description="nobody can have started before. A plan's comes first")
     memory_mb: int | None = Field(default=None, ge=100, description="most memory the tables may take; beyond it they spill to temp_folder")
     threads: int | None = Field(default=None, ge=1)
     temp_folder: Path | None = Field(default=None, description="where to spill: a disk that may hold the data")
+    release: dict[str, float] = Field(
+        default={}, description="rules by which numbers leave, such as threshold and base; the plan's threshold may be higher"
+    )
 
     @field_validator("date_format")
     @classmethod

@@ -11,6 +11,7 @@ import datetime as dt
 import tempfile
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import cast
 
@@ -99,7 +100,17 @@ def open_store(*, memory_mb: int | None = None, threads: int | None = None, temp
         settings["memory_limit"] = f"{memory_mb}MB"
     if threads:
         settings["threads"] = threads
-    return duckdb.connect(":memory:", config=settings)
+    connection = duckdb.connect(":memory:", config=settings)
+    connection.execute("set enable_progress_bar = false")  # how far the work has come is told by who asked for it
+    return connection
+
+
+def new_schema(connection: duckdb.DuckDBPyConnection, purpose: str) -> str:
+    """Make a database schema of its own for a piece of work, and give its name."""
+    taken = {name for (name,) in connection.execute("select schema_name from duckdb_schemas()").fetchall()}
+    schema = next(name for name in (f"{purpose}_{number}" for number in count(1)) if name not in taken)
+    connection.execute(f"create schema {schema}")
+    return schema
 
 
 def scalar(connection: duckdb.DuckDBPyConnection, query: str) -> object:

@@ -130,7 +130,7 @@ def _find(delivery: Delivery) -> Iterator[Finding]:
         if stored:
             yield from _column_findings(connection, schema, stored, relation, delivery.site)
         _cast(connection, schema, relation if stored else None)
-    yield from find_in_records(connection, contract, delivery.names)
+    yield from find_in_records(connection, contract, delivery.names, delivery.site)
     yield from _unverified(contract, delivery.names)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from evaluation.analysis.curves import ARMS
 from evaluation.plan import RegisterPlan
-from evaluation.reporting import journey
+from evaluation.reporting import journey, tables
 from evaluation.reporting.blocks import Block, Paragraph, Section
-from evaluation.reporting.disclosure import HIDDEN
-from evaluation.reporting.scene import Scene
-from evaluation.reporting.wording import check_sentence, excludes_zero, sentence_case
+from evaluation.reporting.scene import Scene, sure
+from evaluation.reporting.wording import check_sentence, sentence_case
 from evaluation.study import Study
 
 
@@ -15,7 +15,7 @@ def answer_section(study: Study, scene: Scene) -> Section:
     """Answer the question of the study, or say that its design cannot."""
     voice = scene.voice
     if not study.design.verdict.passed:
-        failed = "; ".join(check_sentence(check, voice) for check in study.design.verdict.failed)
+        failed = "; ".join(check_sentence(tables.released_check(check, study.design, scene), voice) for check in study.design.verdict.failed)
         blocks: tuple[Block, ...] = (Paragraph(voice("unsupported_lead"), "lead"), Paragraph(voice("verdict_failed", checks=failed)))
         return Section("answer", voice("answer"), blocks, "answer unsupported")
     offered = [Paragraph(voice("from_the_offer"))] if scene.from_offer else []
@@ -26,29 +26,29 @@ def answer_blocks(study: Study, scene: Scene) -> list[Block]:
     """Give the levels and their difference in words, what it means, and of a register study what it consists of and how it stands against never."""
     voice, effects, horizon = scene.voice, study.effects, scene.plan.primary_days
     names = _names(study, scene)
-    treated, control = (effects.arms[arm].risk[horizon] for arm in ("treated", "control"))
-    difference = effects.risk_difference[horizon]
-    if HIDDEN in (scene.share(treated), scene.share(control)):
+    found = scene.passed.effects[horizon]
+    treated, control, difference = found.treated, found.control, found.difference
+    if treated.value is None or control.value is None or difference.value is None:
         return [Paragraph(voice("answer_hidden"), "lead")]
     numbers = {
         "horizon": voice.span(horizon),
         "p": voice.percent(treated.value),
-        "p_range": voice.share_range(treated),
+        "p_range": scene.share_range(treated),
         "q": voice.percent(control.value),
-        "q_range": voice.share_range(control),
+        "q_range": scene.share_range(control),
     }
     if isinstance(scene.plan, RegisterPlan):
         began = voice("who_were_offered" if scene.from_offer else "who_started", **names)
-        counterpart = [voice("have_counterpart")] if study.design.comparison.unmatched.any() else []
-        followed = [voice("can_be_followed")] if treated.n < effects.arms["treated"].n else []
+        counterpart = [voice("have_counterpart")] if some_lost(study, scene) else []
+        followed = [voice("can_be_followed")] if found.people[0] != scene.passed.people("treated") else []
         conditions = voice.listing([began, *counterpart, *followed])
-        levels = voice("answer_people", n=voice.count(treated.n), conditions=conditions, **names, **numbers)
+        levels = voice("answer_people", n=scene.shown(found.people[0]), conditions=conditions, **names, **numbers)
     else:
         levels = voice("answer_share", **names, **numbers)
-    gap = voice("answer_difference", d=voice.points(difference), range=voice.point_range(difference))
-    spread = min(treated.std_error, control.std_error) > 0
-    direction = "no_spread" if not spread else "uncertain" if not excludes_zero(difference) else "more" if difference.value > 0 else "fewer"
-    meaning = voice(direction, **names, most=voice.farthest_point(difference))
+    gap = voice("answer_difference", d=scene.points(difference), range=scene.point_range(difference))
+    spread = min(effects.arms[arm].risk[horizon].std_error for arm in ARMS) > 0
+    direction = "no_spread" if not spread else "uncertain" if not sure(difference) else "more" if difference.value > 0 else "fewer"
+    meaning = voice(direction, **names, most=scene.farthest_point(difference))
     if direction in ("more", "fewer") and study.design.verdict.passed:
         meaning = f"{meaning} {voice('contribution', **names)}"
     checks = [*journey.subsidised_sentence(study, scene), *journey.never_sentence(study, scene)]
@@ -58,9 +58,14 @@ def answer_blocks(study: Study, scene: Scene) -> list[Block]:
 
 def _names(study: Study, scene: Scene) -> dict[str, str]:
     names = scene.names()
-    if study.design.comparison.unmatched.any() and not isinstance(scene.plan, RegisterPlan):
+    if some_lost(study, scene) and not isinstance(scene.plan, RegisterPlan):
         names["treated"] = scene.voice("with_counterpart", treated=names["treated"])
     return names
+
+
+def some_lost(study: Study, scene: Scene) -> bool:
+    """Say whether treated people without a counterpart are told of; that there is one of them, and no more, is not."""
+    return tables.lost_treated(study.design, scene)[0] != 0
 
 
 def _mean_time(study: Study, scene: Scene) -> list[Block]:

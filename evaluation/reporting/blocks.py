@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from evaluation.plan import Language
@@ -45,6 +45,7 @@ class Picture:
     svg: str
     caption: str
     kind: Literal["figure"] = "figure"
+    drawn: figures.Figure | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class Page:
 
 def picture(name: str, drawn: figures.Figure, title: str, description: str, caption: str) -> Picture:
     """Set a figure with its name and description, for those who do not see it, and its caption."""
-    return Picture(figures.svg_text(drawn, name=name, title=title, description=description), caption)
+    return Picture(figures.svg_text(drawn, name=name, title=title, description=description), caption, drawn=drawn)
 
 
 def spoken(table: Table) -> str:

@@ -1,5 +1,8 @@
 """What may be shown of few people: counts below a threshold leave no trace.
 
+This is the gate of a page that is read within the house, table by table. What leaves it passes `evaluation.release`, which rounds, and hides across
+tables and releases.
+
 References
 ----------
 SCB (2015). Handbok i statistisk röjandekontroll.

@@ -48,23 +48,20 @@ def flow_table(design: Design, scene: Scene) -> Table:
 
 
 def _cells(design: Design, scene: Scene) -> dict[str, dict[int, _Cell]]:
-    """Write each side's counts, by number of step; hidden where they would tell of few people left out."""
-    gate, write, found = scene.gate, scene.voice.count, {}
+    """Write each side's counts, by number of step, as they came through the gate."""
+    found = {}
     for arm in ARMS:
-        column = design.comparison.attrition[arm]
-        counts = [int(count) for count in column.dropna()]
-        shown = [None if hide else count for count, hide in zip(counts, gate.hides_steps(counts), strict=True)]
-        people = [HIDDEN if count is None else gate.count(count, write) for count in shown]
-        left_out = [HIDDEN if before is None or here is None else gate.count(before - here, write) for before, here in pairwise(shown)]
-        steps = np.flatnonzero(column.notna().to_numpy()).tolist()
-        found[arm] = {step: _Cell(*cell) for step, cell in zip(steps, zip(people, ["", *left_out], strict=True), strict=True)}
+        steps = np.flatnonzero(design.comparison.attrition[arm].notna().to_numpy()).tolist()
+        shown = [scene.passed.step(arm, step) for step in steps]
+        left_out = ["", *(scene.between(before, here) for before, here in pairwise(shown))]
+        found[arm] = {step: _Cell(scene.shown(count), text) for step, count, text in zip(steps, shown, left_out, strict=True)}
     return found
 
 
 def _figure_steps(design: Design, scene: Scene) -> list[figures.FlowStep]:
     """Draw the steps at which somebody is left out, and the first and last of either side."""
     cells, steps = _cells(design, scene), design.comparison.attrition["step"]
-    nobody, found = scene.voice.count(0), []
+    nobody, found = scene.between(0, 0), []
     for number, step in enumerate(steps):
         if number < len(steps) - 1 and all(cells[arm][number].left_out == nobody for arm in ARMS if number in cells[arm]):
             continue
@@ -81,9 +78,9 @@ def _sick_team(design: Design, scene: Scene) -> list[Block]:
     if SICK_TEAM not in steps:
         return []
     left_out = _cells(design, scene)["treated"][steps.index(SICK_TEAM)].left_out
-    if left_out == scene.voice.count(0):
+    if left_out == scene.between(0, 0):
         return []
-    few = left_out in (HIDDEN, scene.gate.count(1, scene.voice.count))
+    few = left_out == HIDDEN
     return [Paragraph(sentence_case(scene.voice("sick_team", count=scene.voice("a_few") if few else left_out)))]
 
 

@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 
 from evaluation.analysis.curves import ARMS
-from evaluation.design.cohort import Floats
+from evaluation.release.contrasts import release_means
 from evaluation.reporting import figures, tables
 from evaluation.reporting import journey_tables as lines
 from evaluation.reporting.blocks import Block, Paragraph, Rows, Section, Subheading, picture, results, spoken
 from evaluation.reporting.journey_tables import Line
-from evaluation.reporting.scene import Scene, figure_words
+from evaluation.reporting.scene import Scene, figure_words, sure
 from evaluation.reporting.subgroups import forest_row
-from evaluation.reporting.wording import excludes_zero, sentence_case
+from evaluation.reporting.wording import sentence_case
 from evaluation.study import Journey, Study
 
 
@@ -32,25 +32,25 @@ def subsidised_sentence(study: Study, scene: Scene) -> list[str]:
     """Say how much of the difference is subsidised jobs: as a part of it only where both are established and go the same way."""
     if study.journey is None:
         return []
-    part, whole = lines.subsidised(lines.part_lines(study, scene)), study.effects.risk_difference[scene.plan.primary_days]
-    if part is None:
+    part, whole = lines.subsidised(study, scene), scene.passed.effects[scene.plan.primary_days].difference
+    if part is None or whole.value is None:
         return []
-    established = excludes_zero(part) and excludes_zero(whole) and (part.value > 0) == (whole.value > 0)
-    key = "subsidised_part" if established else "subsidised_clear" if excludes_zero(part) else "subsidised_unsure"
-    voice = scene.voice
-    return [voice(key, **scene.names(), d=voice.points(part), range=voice.point_range(part), most=voice.farthest_point(part))]
+    established = sure(part) and sure(whole) and (part.value or 0) * whole.value > 0
+    key = "subsidised_part" if established else "subsidised_clear" if sure(part) else "subsidised_unsure"
+    names = {**scene.names(), "d": scene.points(part), "range": scene.point_range(part), "most": scene.farthest_point(part)}
+    return [scene.voice(key, **names)]
 
 
 def never_sentence(study: Study, scene: Scene) -> list[str]:
     """Say what the difference is against never starting."""
     if study.journey is None or study.journey.censoring.few:
         return []
-    one = lines.horizon_lines(study.journey.per_protocol, scene).get(scene.plan.primary_days)
+    one = lines.horizon_lines(lines.released_horizons(study.journey.per_protocol, scene), scene).get(scene.plan.primary_days)
     if one is None or one.shown is None:
         return []
-    gap, voice = one.shown.difference, scene.voice
-    key = "never_clear" if excludes_zero(gap) else "never_unsure"
-    return [voice(key, d=voice.points(gap), range=voice.point_range(gap))]
+    gap = one.shown.difference
+    key = "never_clear" if sure(gap) else "never_unsure"
+    return [scene.voice(key, d=scene.points(gap), range=scene.point_range(gap))]
 
 
 def other_exits(study: Study, scene: Scene) -> list[str]:
@@ -64,9 +64,9 @@ def directions(found: Mapping[str, Line], scene: Scene, *, unit: str = "") -> li
     """Say in which of several comparisons, by name, there are more, in which fewer, and in which it cannot be said."""
     said = []
     gaps = [(name, one.shown.difference) for name, one in found.items() if one.shown is not None]
-    above = [label for label, gap in gaps if gap.low > 0]
-    below = [label for label, gap in gaps if gap.high < 0]
-    unsure = [label for label, gap in gaps if not excludes_zero(gap)]
+    above = [label for label, gap in gaps if sure(gap) and (gap.low or 0) > 0]
+    below = [label for label, gap in gaps if sure(gap) and (gap.high or 0) < 0]
+    unsure = [label for label, gap in gaps if not sure(gap)]
     for key, labels in (("more_at", above), ("fewer_at", below), ("unsure_at", unsure)):
         if labels:
             said.append(scene.voice(key, **scene.names(), listed=scene.voice.listing(labels) + unit))
@@ -82,7 +82,7 @@ def _parts(study: Study, scene: Scene) -> Section:
     horizon = voice.span(days)
     blocks: list[Block] = []
     if parts:
-        whole = lines.line(voice("whole_difference"), lines.effect_contrast(study.effects, days), scene, strong=True)
+        whole = lines.line(voice("whole_difference"), scene.passed.effects.get(days), scene, strong=True)
         table = lines.share_table(voice("parts_table", horizon=horizon), [*parts.values(), whole], voice("gone_to"), scene)
         rows = [_drawn(whole, "overall", scene), *(_drawn(one, "part", scene) for one in parts.values())]
         figure = figures.draw_forest(rows, words=figure_words(scene))
@@ -101,7 +101,7 @@ def _drawn(one: Line, kind: tables.RowKind, scene: Scene) -> figures.ForestRow:
 
 def _periods(study: Study, journey: Journey, scene: Scene) -> Section:
     """Show how the difference grows, and whether people were first held back."""
-    voice, found = scene.voice, lines.horizon_lines(study.effects, scene)
+    voice, found = scene.voice, lines.horizon_lines(scene.passed.effects, scene)
     table = lines.counted_table(voice("horizons_table", success=scene.names()["success"]), list(found.values()), voice("time"), scene)
     words = replace(figure_words(scene), difference_axis=voice("difference_axis", success=scene.names()["success"]))
     named = {voice.number(days / voice.unit.days, 0): one for days, one in found.items()}
@@ -142,19 +142,17 @@ def _lock_in(study: Study, journey: Journey, scene: Scene) -> list[str]:
 def _places(study: Study, journey: Journey, scene: Scene) -> Section:
     """Show where either group is, month by month; only one month's estimates at a time, for each has an influence per person."""
     voice, months = scene.voice, journey.occupancy.months
-    drawn: list[dict[str, Floats]] = []
-    labels: list[str] = []
-    tabled: list[tables.Table] = []
-    for month in months:
-        found = lines.place_lines(journey.occupancy, month, scene)
-        drawn.append(lines.drawn_shares(found))
-        labels = [one.label for one in found.values()]
-        if month in lines.TABLE_MONTHS:
-            tabled.append(lines.share_table(voice("places_table", month=voice.count(month)), list(found.values()), voice("state"), scene))
+    drawn = [lines.drawn_places(journey.occupancy, month, scene) for month in months]
+    tabled = []
+    for month in lines.TABLE_MONTHS:
+        if month in months:
+            found = list(lines.place_lines(journey.occupancy, month, scene).values())
+            tabled.append(lines.share_table(voice("places_table", month=voice.count(month)), found, voice("state"), scene))
     if not tabled:
         return results("places", voice("places"), [Paragraph(voice("places_missing"))], study, scene)
     words = replace(figure_words(scene), share_axis=voice("group_share_axis"))
-    shares = {arm: np.array([month[arm] for month in drawn]) for arm in ARMS}
+    shares = {arm: np.array([[pair[side] for pair in month.values()] for month in drawn]) for side, arm in enumerate(ARMS)}
+    labels = [voice(place) for place in drawn[0]]
     ticks = [month for month in lines.TABLE_MONTHS if month in months]
     figure = figures.draw_shares(shares, labels, months=months, ticks=ticks, words=words)
     described = " ".join(f"{table.caption}. {spoken(table)}" for table in tabled)
@@ -187,8 +185,8 @@ def _lasting(study: Study, journey: Journey, scene: Scene) -> Section:
     )
     blocks.append(Subheading(voice("totals")))
     totals = lines.totals_table(journey.totals, scene)
-    pay = journey.totals.contrasts.get("earnings_sek")
-    rests = None if pay is None else lines.rests_on(pay, study, scene)
+    pay = release_means(journey.totals.contrasts, scene.rules).get("earnings_sek")
+    rests = None if pay is None else lines.rests_on(pay, scene)
     note = " ".join([voice("totals_note"), *([] if rests is None else [voice("pay_rests", **names, **rests)])])
     blocks += [Rows(totals), Paragraph(note)] if totals.rows else [_missing(scene)]
     return results("lasting", voice("lasting"), blocks, study, scene)
@@ -209,7 +207,7 @@ def _definitions(study: Study, journey: Journey, scene: Scene) -> Section:
     blocks: list[Block] = [picture("definitions", figure, voice("definitions"), spoken(table), caption), Rows(table)]
     letters = {one.label[0]: one for one in found}
     chosen = next(letter for letter, one in letters.items() if one.strong)
-    rests = {letter: lines.rests_on(one.contrast, study, scene) for letter, one in letters.items() if one.contrast is not None}
+    rests = {letter: lines.rests_on(one.contrast, scene) for letter, one in letters.items() if one.contrast is not None}
     fewer = [voice("definition_rests", letter=letter, **scene.names(), **people) for letter, people in rests.items() if people is not None]
     text = " ".join([voice("definitions_text", own=chosen), *fewer, *directions(letters, scene)])
     return results("definitions", voice("definitions"), [Paragraph(text), *blocks], study, scene)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
+from typing import cast
 
 import numpy as np
 
@@ -15,23 +16,16 @@ from evaluation.analysis.estimates import Estimate, Ratio
 from evaluation.analysis.exits import Definition
 from evaluation.analysis.later_starts import CensoringModel
 from evaluation.analysis.means import Contrast, Durability, Occupancy, Totals
-from evaluation.design.cohort import Floats
 from evaluation.plan import RegisterPlan
 from evaluation.registers.contract import load_contract
+from evaluation.release.contrasts import ReleasedContrast, release_levels, release_means, release_parts, release_shares
+from evaluation.release.released import ReleasedNumber
 from evaluation.reporting.disclosure import HIDDEN
-from evaluation.reporting.scene import Scene
-from evaluation.reporting.tables import Table, mean_row
+from evaluation.reporting.scene import Scene, once
+from evaluation.reporting.states import ALL_SUBSIDISED, NEW_START, PARTS, SUBSIDISED, Groups, present_parts, released_states
+from evaluation.reporting.tables import Table, contrast_cells, mean_row
 from evaluation.study import Study
 
-Groups = Mapping[str, tuple[str, ...]]
-
-UNSUBSIDISED, NEW_START, SUBSIDISED, STUDIES = "part_unsubsidised", "part_new_start", "part_subsidised", "part_studies"
-PARTS: Groups = {  # what the report tells apart in success; the states of codes/tillstand.csv
-    UNSUBSIDISED: ("arbete_osubventionerat",),
-    NEW_START: ("nystartsjobb",),
-    SUBSIDISED: ("arbete_subventionerat", "arbete_lonebidrag", "eget_foretagande"),
-    STUDIES: ("studier_reguljara",),
-}
 PLACES: Groups = {  # as many as can be told apart in one figure; whoever is in none of them is elsewhere
     **PARTS,
     "place_programme": ("program",),
@@ -49,31 +43,32 @@ class Line:
     Attributes
     ----------
     label : str
-    contrast : Contrast or None
-    hidden : bool
-        Whether it is about too few people to be shown.
+    contrast : ReleasedContrast or None
     reason : str
         Why there is no contrast, or none to be shown.
     strong : bool
     """
 
     label: str
-    contrast: Contrast | None
-    hidden: bool = False
+    contrast: ReleasedContrast | None
     reason: str = ""
     strong: bool = False
 
     @property
-    def shown(self) -> Contrast | None:
+    def hidden(self) -> bool:
+        """Whether it is about too few people to be shown."""
+        return self.contrast is not None and self.contrast.difference.value is None
+
+    @property
+    def shown(self) -> ReleasedContrast | None:
         """The contrast where it may be shown."""
         return None if self.hidden else self.contrast
 
 
-def line(label: str, contrast: Contrast | None, scene: Scene, *, reason: str = "", strong: bool = False) -> Line:
-    """Make a line of shares, hidden where either group has few people with or without."""
-    sides = [] if contrast is None else [contrast.treated, contrast.control]
-    hidden = any(scene.gate.hides_share(side.value, side.n) for side in sides)
-    return Line(label, contrast, hidden, scene.voice("too_few") if hidden else reason, strong)
+def line(label: str, contrast: ReleasedContrast | None, scene: Scene, *, reason: str = "", strong: bool = False) -> Line:
+    """Make a line of shares, with the reason where there are none."""
+    hidden = contrast is not None and contrast.hidden
+    return Line(label, contrast, scene.voice("too_few") if hidden else reason, strong)
 
 
 def share_table(caption: str, lines: Sequence[Line], head: str, scene: Scene) -> Table:
@@ -85,8 +80,7 @@ def share_table(caption: str, lines: Sequence[Line], head: str, scene: Scene) ->
         if contrast is None:
             rows.append((one.label, *((HIDDEN,) * 4 if one.hidden else ("–", "–", one.reason, ""))))
             continue
-        levels = (voice.number(100 * side.value) for side in (contrast.treated, contrast.control))
-        rows.append((one.label, *levels, voice.points(contrast.difference), voice.point_range(contrast.difference)))
+        rows.append((one.label, *contrast_cells(contrast, scene)))
     columns = (head, scene.treated, scene.control, voice("difference"), voice("interval"))
     return Table(caption, columns, tuple(rows), tuple("strong" if one.strong else "" for one in lines))
 
@@ -103,32 +97,20 @@ def people_head(scene: Scene) -> tuple[str, str]:
     return scene.voice("number_of", group=scene.treated), scene.voice("number_of", group=scene.control)
 
 
-def people_cells(contrast: Contrast | None, scene: Scene) -> tuple[str, str]:
+def people_cells(contrast: ReleasedContrast | None, scene: Scene) -> tuple[str, str]:
     """Write how many people of either group a contrast rests on."""
     if contrast is None:
         return "–", "–"
-    return scene.gate.count(contrast.treated.n, scene.voice.count), scene.gate.count(contrast.control.n, scene.voice.count)
+    return scene.shown(contrast.people[0]), scene.shown(contrast.people[1])
 
 
-def rests_on(contrast: Contrast, study: Study, scene: Scene) -> dict[str, str] | None:
+def rests_on(contrast: ReleasedContrast, scene: Scene) -> dict[str, str] | None:
     """Give the words for how many people a contrast rests on, where they are fewer than those of the answer in either group."""
-    answer = [study.effects.arms[arm].risk[scene.plan.primary_days].n for arm in ARMS]
-    people = [contrast.treated.n, contrast.control.n]
-    if all(count >= of_answer for count, of_answer in zip(people, answer, strict=True)):
+    answer = scene.passed.effects[scene.plan.primary_days].people
+    if all(count is not None and count >= (of_answer or 0) for count, of_answer in zip(contrast.people, answer, strict=True)):
         return None
-    n, m = (scene.voice("a_few") if scene.gate.hides(count) else scene.voice.count(count) for count in people)
+    n, m = (scene.voice("a_few") if count is None else scene.voice.count(count) for count in contrast.people)
     return {"n": n, "m": m}
-
-
-def effect_contrast(effects: Effects, horizon: float, states: Sequence[str] = ()) -> Contrast | None:
-    """Give the share with success, or that went to any of `states`, by a horizon; None where it is not followed that long."""
-    if horizon not in effects.risk_difference:
-        return None
-    arms = [effects.arms[arm] for arm in ARMS]
-    if not states:
-        return Contrast(arms[0].risk[horizon], arms[1].risk[horizon], effects.risk_difference[horizon])
-    treated, control = (reduce(add, (arm.cumulative_incidence[state, horizon] for state in states)) for arm in arms)
-    return Contrast(treated, control, treated - control)
 
 
 # --- what the difference consists of
@@ -136,29 +118,17 @@ def effect_contrast(effects: Effects, horizon: float, states: Sequence[str] = ()
 
 def part_lines(study: Study, scene: Scene) -> dict[str, Line]:
     """Split the difference at the primary horizon: by key of the part; empty where success has fewer than two parts."""
-    effects, horizon = study.effects, scene.plan.primary_days
-    success = set(effects.spec.success or ()) & {state for state, _ in effects.cumulative_incidence}
-    present = {part: tuple(state for state in states if state in success) for part, states in PARTS.items()}
-    found = {part: effect_contrast(effects, horizon, states) for part, states in present.items() if states}
-    return _gated({part: contrast for part, contrast in found.items() if contrast is not None}, scene) if len(found) > 1 else {}
+    found = released_states(study.effects, scene.plan.primary_days, scene.rules)
+    return {part: line(scene.voice(part), found[part], scene) for part in present_parts(study.effects)} if found else {}
 
 
-def _gated(parts: Mapping[str, Contrast], scene: Scene) -> dict[str, Line]:
-    """Make lines of the parts of a whole, hidden so that those shown do not give the others away."""
-    shares = np.array([[contrast.treated.value, contrast.control.value] for contrast in parts.values()])
-    people = next([contrast.treated.n, contrast.control.n] for contrast in parts.values())
-    hidden = scene.gate.hides_parts(shares, people)
-    few = scene.voice("too_few")
-    return {
-        part: Line(scene.voice(part), contrast, bool(hide), few if hide else "") for (part, contrast), hide in zip(parts.items(), hidden, strict=True)
-    }
-
-
-def subsidised(lines: Mapping[str, Line]) -> Estimate | None:
-    """Give how much of the difference is subsidised jobs of either kind; None where one of the two may not be shown."""
-    kinds = [lines[part].shown if part in lines else None for part in (NEW_START, SUBSIDISED)]
-    found = [contrast.difference for contrast in kinds if contrast is not None]
-    return reduce(add, found) if len(found) == len(kinds) else None
+def subsidised(study: Study, scene: Scene) -> ReleasedNumber | None:
+    """Give how much of the difference is subsidised jobs of either kind; None where it may not be shown, or there is one kind only."""
+    found = released_states(study.effects, scene.plan.primary_days, scene.rules)
+    if not {NEW_START, SUBSIDISED} <= set(present_parts(study.effects)) or ALL_SUBSIDISED not in found:
+        return None
+    kinds = [found[kind] for kind in (NEW_START, SUBSIDISED, ALL_SUBSIDISED)]
+    return None if any(kind.hidden for kind in kinds) else found[ALL_SUBSIDISED].difference
 
 
 # --- where they are, month by month
@@ -166,6 +136,12 @@ def subsidised(lines: Mapping[str, Line]) -> Estimate | None:
 
 def place_lines(occupancy: Occupancy, month: int, scene: Scene) -> dict[str, Line]:
     """Give the share in each group of states so many months after the start, by key of the group."""
+    passed = once(occupancy, ("places", month, scene.rules), lambda: release_parts(_places(occupancy, month), scene.rules))
+    return {place: line(scene.voice(place), contrast, scene) for place, contrast in passed.items()}
+
+
+def _places(occupancy: Occupancy, month: int) -> dict[str, Contrast]:
+    """Give the share in each group of states, and in none of them."""
     found = {}
     for place, states in PLACES.items():
         known = [occupancy.contrasts[state, month] for state in states if state in occupancy.states]
@@ -173,7 +149,7 @@ def place_lines(occupancy: Occupancy, month: int, scene: Scene) -> dict[str, Lin
             treated, control = reduce(add, (one.treated for one in known)), reduce(add, (one.control for one in known))
             found[place] = Contrast(treated, control, treated - control)
     treated, control = (_rest([getattr(one, arm) for one in found.values()]) for arm in ARMS)
-    return _gated({**found, ELSEWHERE: Contrast(treated, control, treated - control)}, scene)
+    return {**found, ELSEWHERE: Contrast(treated, control, treated - control)}
 
 
 def _rest(shares: Sequence[Estimate]) -> Estimate:
@@ -182,28 +158,29 @@ def _rest(shares: Sequence[Estimate]) -> Estimate:
     return replace(whole, value=max(1 - whole.value, 0.0), influence=-whole.influence)
 
 
-def drawn_shares(lines: Mapping[str, Line]) -> dict[str, Floats]:
-    """Give the shares to draw, by arm and shape (groups,): the share of what is hidden lies with the last group, which is what is left."""
-    found = {}
-    for arm in ARMS:
-        shares = np.array([0.0 if one.shown is None else getattr(one.shown, arm).value for one in lines.values()])
-        shares[-1] = 1 - shares[:-1].sum()
-        found[arm] = np.clip(shares, 0.0, 1.0)
-    return found
+def drawn_places(occupancy: Occupancy, month: int, scene: Scene) -> dict[str, tuple[float, float]]:
+    """Give the shares to draw, treated and control, by key of the group: what is hidden lies with the last group, which is what is left."""
+    levels = once(occupancy, ("drawn", month, scene.rules), lambda: release_levels(_places(occupancy, month), scene.rules))
+    shown = np.array([(0.0, 0.0) if pair is None else pair for pair in levels.values()])
+    shown[-1] = 1 - shown[:-1].sum(axis=0)
+    return {place: (float(treated), float(control)) for place, (treated, control) in zip(levels, np.clip(shown, 0.0, 1.0), strict=True)}
 
 
 # --- when the difference arises
 
 
-def horizon_lines(effects: Effects, scene: Scene) -> dict[float, Line]:
-    """Give the share with success by each horizon."""
-    primary = scene.plan.primary_days
-    return {
-        horizon: line(
-            scene.voice.span(horizon), effect_contrast(effects, horizon), scene, reason=scene.voice("not_observed"), strong=horizon == primary
-        )
-        for horizon in map(scene.plan.days, scene.plan.effects.horizons)
-    }
+def horizon_lines(found: Mapping[float, ReleasedContrast], scene: Scene) -> dict[float, Line]:
+    """Give the share with success by each horizon of the plan."""
+    primary, unseen = scene.plan.primary_days, scene.voice("not_observed")
+    horizons = map(scene.plan.days, scene.plan.effects.horizons)
+    return {days: line(scene.voice.span(days), found.get(days), scene, reason=unseen, strong=days == primary) for days in horizons}
+
+
+def released_horizons(effects: Effects, scene: Scene) -> dict[float, ReleasedContrast]:
+    """Let the shares at every horizon through of effects that are not the study's own."""
+    asked = {f"{days:g}": _at(effects, days) for days in effects.risk_difference}
+    passed = once(effects, ("horizons", scene.rules), lambda: release_shares(asked, scene.rules))
+    return {days: passed[f"{days:g}"] for days in effects.risk_difference}
 
 
 def hides_ratio(study: Study, ratio: Ratio | None, scene: Scene) -> bool:
@@ -227,7 +204,7 @@ def period_table(study: Study, periods: Mapping[tuple[float, float], Ratio | Non
 def later_table(study: Study, never: Effects, scene: Scene) -> Table:
     """Set starting now against waiting and against never starting, at each horizon and in days."""
     voice, rows = scene.voice, []
-    now, without = horizon_lines(study.effects, scene), horizon_lines(never, scene)
+    now, without = horizon_lines(scene.passed.effects, scene), horizon_lines(released_horizons(never, scene), scene)
     for horizon, one in now.items():
         cells = [_difference_cell(lines.get(horizon), scene) for lines in (now, without)]
         rows.append((voice("risk_row", horizon=one.label), *cells))
@@ -242,7 +219,7 @@ def later_table(study: Study, never: Effects, scene: Scene) -> Table:
 def _difference_cell(one: Line | None, scene: Scene) -> str:
     if one is None or one.contrast is None:
         return scene.voice("not_observed")
-    return HIDDEN if one.hidden else f"{scene.voice.points(one.contrast.difference)} ({scene.voice.point_range(one.contrast.difference)})"
+    return HIDDEN if one.hidden else f"{scene.points(one.contrast.difference)} ({scene.point_range(one.contrast.difference)})"
 
 
 def _days_cell(mean: Estimate | None, scene: Scene) -> str:
@@ -255,7 +232,7 @@ def _days_cell(mean: Estimate | None, scene: Scene) -> str:
 
 def started_count(censoring: CensoringModel, scene: Scene) -> str:
     """Write how many of the controls started later."""
-    return scene.voice("a_few") if scene.gate.hides(censoring.started) else scene.voice.count(censoring.started)
+    return scene.voice("a_few") if scene.gate.hides(censoring.started) else scene.count(censoring.started)
 
 
 # --- how lasting it is
@@ -264,7 +241,8 @@ def started_count(censoring: CensoringModel, scene: Scene) -> str:
 def durability_lines(durability: Durability, scene: Scene) -> list[Line]:
     """Give who of those with success still had it later, and who was unemployed again."""
     voice, found = scene.voice, []
-    for asked, contrast in durability.contrasts.items():
+    passed = release_shares({str(asked): contrast for asked, contrast in durability.contrasts.items()}, scene.rules)
+    for asked, contrast in zip(durability.contrasts, passed.values(), strict=True):
         label = voice("returned_row") if asked == "returned" else voice(f"lasting_{own_definition(scene)}", days=voice.count(asked))
         found.append(line(label, contrast, scene))
     return found
@@ -273,13 +251,15 @@ def durability_lines(durability: Durability, scene: Scene) -> list[Line]:
 def totals_table(totals: Totals, scene: Scene) -> Table:
     """Show what two years come to per person: benefit days, months with social assistance and earnings."""
     voice, rows = scene.voice, []
-    for name, contrast in totals.contrasts.items():
-        few = any(scene.gate.hides(side.n) for side in (contrast.treated, contrast.control))
-        decimals = 0 if contrast.difference.unit == "sek" else 1
-        levels = [voice.number(side.value, decimals) for side in (contrast.treated, contrast.control)]
-        gap = contrast.difference
-        shown = (*levels, voice.signed(gap.value, decimals), voice.range(gap.low, gap.high, decimals, signed=True))
-        rows.append((voice(f"total_{name}"), *((HIDDEN,) * 4 if few else shown), *people_cells(contrast, scene)))
+    for name, contrast in release_means(totals.contrasts, scene.rules).items():
+        decimals = 0 if totals.contrasts[name].difference.unit == "sek" else 1
+        sides, gap = (contrast.treated.value, contrast.control.value), contrast.difference
+        shown: tuple[str, ...] = (HIDDEN,) * 4
+        if None not in (*sides, gap.value, gap.low, gap.high):
+            levels = [voice.number(cast("float", side), decimals) for side in sides]
+            ends = voice.range(cast("float", gap.low), cast("float", gap.high), decimals, signed=True)
+            shown = (*levels, voice.signed(cast("float", gap.value), decimals), ends)
+        rows.append((voice(f"total_{name}"), *shown, *people_cells(contrast, scene)))
     head = (voice("per_person"), scene.treated, scene.control, voice("difference"), voice("interval"), *people_head(scene))
     return Table(voice("totals_table"), head, tuple(rows))
 
@@ -296,14 +276,20 @@ def definition_lines(study: Study, definition: str, others: Mapping[str, Effects
     """Give the difference at the primary horizon by each definition of success, the study's own among them."""
     voice, horizon = scene.voice, scene.plan.primary_days
     every: dict[str, Effects | str] = {definition: study.effects, **others}
+    reached = {name: effects for name, effects in every.items() if isinstance(effects, Effects) and horizon in effects.risk_difference}
+    passed = release_shares({name: _at(effects, horizon) for name, effects in reached.items() if name != definition}, scene.rules)
+    passed |= {definition: scene.passed.effects[horizon]} if definition in reached else {}
     found = []
     for name in ("strict", "project", "studies", "independent"):
         if name in every:
-            effects, own = every[name], name == definition
-            contrast = effect_contrast(effects, horizon) if isinstance(effects, Effects) else None
+            effects = every[name]
             reason = voice("not_observed") if isinstance(effects, Effects) else voice("not_delivered", tables=_registers(effects, scene))
-            found.append(line(voice(f"definition_{name}"), contrast, scene, reason=reason, strong=own))
+            found.append(line(voice(f"definition_{name}"), passed.get(name), scene, reason=reason, strong=name == definition))
     return found
+
+
+def _at(effects: Effects, horizon: float) -> Contrast:
+    return Contrast(effects.arms["treated"].risk[horizon], effects.arms["control"].risk[horizon], effects.risk_difference[horizon])
 
 
 def _registers(names: str, scene: Scene) -> str:

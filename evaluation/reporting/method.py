@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from datetime import date
 from importlib.metadata import version
 
 from evaluation.analysis.later_starts import CensoringModel
@@ -67,8 +66,8 @@ def method_section(study: Study | Design, scene: Scene) -> Section:
     blocks: list[Block] = [*_risk_sets(design, scene), Paragraph(_comparison(design, scene))]
     if plan.weighting is not None:
         blocks.append(Rows(tables.weights_table(design, scene)))
-    if plan.disclosure.threshold > 1:
-        blocks.append(Paragraph(voice("suppression", below=plan.disclosure.threshold - 1)))
+    if scene.gate.threshold > 1:
+        blocks.append(Paragraph(voice("gate_rules", below=scene.gate.threshold - 1, base=scene.rules.base)))
     if isinstance(plan, RegisterPlan):
         blocks.append(Rows(_covariate_table(design, scene)))
     if len(design.scores.coefficients):
@@ -172,7 +171,7 @@ def _later_starts(study: Study, scene: Scene) -> list[Block]:
         "censoring_text",
         started=started_count(censoring, scene),
         largest=voice.number(censoring.largest_weight, 2),
-        effective=scene.gate.count(round(censoring.effective_control), voice.count),
+        effective=scene.count(censoring.effective_control),
     )
     if censoring.few or scene.gate.hides(censoring.started):
         return [Paragraph(sentence), *([Paragraph(voice("few_started"), "warning")] if censoring.few else [])]
@@ -193,9 +192,8 @@ def _versions_table(design: Design, scene: Scene) -> Table:
     rows = [(voice("data_source"), plan.source(voice.language))]
     if isinstance(plan, TablePlan) and plan.data_file.is_file():
         rows.append((voice("data_file"), hashlib.sha256(plan.data_file.read_bytes()).hexdigest()))
-    rows.append((voice("data_rows" if design.cohort.trial is None else "cohort_rows"), voice.count(len(design.cohort))))
+    rows.append((voice("data_rows" if design.cohort.trial is None else "cohort_rows"), scene.count(len(design.cohort))))
     rows += [(voice("plan_file"), plan.sha256)] if plan.sha256 else []
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     rows.append((voice("toolkit"), f"malmokraften-evaluation {version('malmokraften-evaluation')}; Python {platform.python_version()}; {packages}"))
-    rows.append((voice("made"), date.today().isoformat()))
     return Table(voice("versions_caption"), (voice("item"), voice("version")), tuple(rows))

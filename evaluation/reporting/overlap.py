@@ -9,6 +9,7 @@ import numpy as np
 
 from evaluation.analysis.curves import ARMS
 from evaluation.design.cohort import Floats
+from evaluation.release.rules import ReleaseRules, round_count, round_share
 from evaluation.reporting.disclosure import Gate
 
 _BINS_PER_UNIT = (100, 50, 20, 10)  # of 1, 2, 5 or 10 per cent
@@ -31,7 +32,9 @@ class OverlapBins:
     compared: dict[str, Floats]
 
 
-def bin_overlap(score_treated: Floats, score_control: Floats, weight_treated: Floats, weight_control: Floats, *, gate: Gate) -> OverlapBins:
+def bin_overlap(
+    score_treated: Floats, score_control: Floats, weight_treated: Floats, weight_control: Floats, *, gate: Gate, rules: ReleaseRules | None = None
+) -> OverlapBins:
     """Give each group's shares in bins as fine as the smaller group allows.
 
     Parameters
@@ -42,6 +45,8 @@ def bin_overlap(score_treated: Floats, score_control: Floats, weight_treated: Fl
         Weights in the comparison; 0 for people who are not compared.
     gate : Gate
         Bins of too few people are hidden.
+    rules : ReleaseRules, optional
+        Shares are rounded as its counts are; left out, they are not.
 
     Returns
     -------
@@ -49,8 +54,8 @@ def bin_overlap(score_treated: Floats, score_control: Floats, weight_treated: Fl
     """
     edges = _edges(score_treated, score_control, gate.threshold)
     people = dict(zip(ARMS, ((score_treated, weight_treated), (score_control, weight_control)), strict=True))
-    everybody = {arm: _shares(score, np.ones(len(score)), edges, gate) for arm, (score, _) in people.items()}
-    compared = {arm: _shares(score, weight, edges, gate) for arm, (score, weight) in people.items()}
+    everybody = {arm: _shares(score, np.ones(len(score)), edges, gate, rules) for arm, (score, _) in people.items()}
+    compared = {arm: _shares(score, weight, edges, gate, rules) for arm, (score, weight) in people.items()}
     shown = np.flatnonzero(np.nansum([*everybody.values(), *compared.values()], axis=0))
     first, last = (int(shown[0]), int(shown[-1]) + 1) if len(shown) else (0, len(edges) - 1)
     kept = slice(first, last)
@@ -70,8 +75,12 @@ def _edges(score_treated: Floats, score_control: Floats, threshold: int) -> Floa
     return np.arange(lowest, max(math.ceil(both.max() * per_unit), lowest + 1) + 1) / per_unit
 
 
-def _shares(score: Floats, weight: Floats, edges: Floats, gate: Gate) -> Floats:
+def _shares(score: Floats, weight: Floats, edges: Floats, gate: Gate, rules: ReleaseRules | None) -> Floats:
     people = np.histogram(score[weight > 0], edges)[0]
     total = np.histogram(score, edges, weights=weight)[0]
     everybody = int(people.sum())
-    return np.where(gate.hides_parts(people.reshape(-1, 1) / max(everybody, 1), [everybody]), np.nan, total / max(weight.sum(), 1e-300))
+    shares = total / max(weight.sum(), 1e-300)
+    if rules is not None and everybody:
+        among = int(round_count(everybody, rules))
+        shares = np.array([round_share(share, among, rules) if among else share for share in shares])
+    return np.where(gate.hides_parts(people.reshape(-1, 1) / max(everybody, 1), [everybody]), np.nan, shares)

@@ -2,28 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 from evaluation.analysis.effects import Effects
 from evaluation.analysis.estimates import Estimate
+from evaluation.errors import InputError, Problem
 from evaluation.plan import Language, Plan, RegisterPlan
 from evaluation.registers.origin import DEFINITIONS, NO, UNKNOWN, YES
 from evaluation.registers.schema import Schema
+from evaluation.release.passage import ReleasedStudy, release_design, release_study
+from evaluation.release.released import Passage
+from evaluation.release.rules import ReleaseRules, release_rules, round_count
 from evaluation.reporting import figures
-from evaluation.reporting.disclosure import Gate
-from evaluation.reporting.wording import Voice, sentence_case
-from evaluation.study import Design
+from evaluation.reporting.disclosure import HIDDEN, Gate
+from evaluation.reporting.wording import Voice, excludes_zero, sentence_case
+from evaluation.study import Design, Study
+
+_T = TypeVar("_T")
+_DONE: WeakKeyDictionary[object, dict[Hashable, Any]] = WeakKeyDictionary()  # pages in both languages tell of one passage
+
+
+class Interval(Protocol):
+    """A number with an interval, as the gate gives it or as it was estimated."""
+
+    @property
+    def value(self) -> float | None:
+        """The number; None where it is withheld."""
+
+    @property
+    def low(self) -> float | None:
+        """Lower end."""
+
+    @property
+    def high(self) -> float | None:
+        """Upper end."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What every table needs: the plan's words, the language, the labels, the gate."""
+    """What every table needs: the plan's words, the language, the labels, the gate.
+
+    Attributes
+    ----------
+    plan : Plan
+    voice : Voice
+    schema : Schema
+    gate : Gate
+        The threshold, for what is shown of the design and by pages within the house.
+    released : ReleasedStudy or None
+        What of the study has come through the gate; None where no study is told of.
+    """
 
     plan: Plan
     voice: Voice
     schema: Schema
     gate: Gate
+    released: ReleasedStudy | None = None
+
+    @property
+    def passed(self) -> ReleasedStudy:
+        """Give what has come through the gate."""
+        if self.released is None:
+            raise InputError([Problem("page", "tells of a study that has not passed the gate", "set its scene with scene_of(study, language)")])
+        return self.released
+
+    @property
+    def rules(self) -> ReleaseRules:
+        """Give the rules of the gate; a page within the house, without a study, hides few and rounds nothing."""
+        return ReleaseRules(threshold=self.gate.threshold, base=1) if self.released is None else self.released.rules
 
     @property
     def treated(self) -> str:
@@ -106,15 +155,113 @@ class Scene:
         """Say whether means, ratios and tests of these effects would tell of few people, with or without success, in either group."""
         return any(self.gate.hides_outcome(arm.n, arm.events) for effects in found for arm in effects.arms.values())
 
-    def share(self, estimate: Estimate) -> str:
-        """Write a share with its interval through the gate."""
-        text = f"{self.voice.number(100 * estimate.value)} ({self.voice.share_range(estimate)})"
-        return self.gate.share(estimate.value, estimate.n, lambda _: text)
+    def count(self, count: float) -> str:
+        """Write a count of people that is part of no table of counts: rounded, or that it is below the threshold."""
+        return self.gate.count(round(count), lambda people: self.voice.count(int(round_count(people, self.rules))))
+
+    def shown(self, count: int | None) -> str:
+        """Write a count that has come through the gate."""
+        return HIDDEN if count is None else self.voice.count(count)
+
+    def between(self, before: int | None, after: int | None) -> str:
+        """Write how many lie between two counts that have come through the gate; that two are alike does not tell that it is nobody."""
+        if before is None or after is None:
+            return HIDDEN
+        same = before == after and not self.rules.exact
+        return f"0–{self.rules.base - 1}" if same else self.voice.count(before - after)
+
+    def share(self, number: Interval) -> str:
+        """Write a share with its interval."""
+        if number.value is None:
+            return HIDDEN
+        return f"{self.voice.number(100 * number.value)} ({self.share_range(number)})"
+
+    def share_range(self, number: Interval) -> str:
+        """Write a share's interval in per cent."""
+        return self.voice.share_range(_told(number))
+
+    def points(self, number: Interval) -> str:
+        """Write a difference of shares in percentage points."""
+        return HIDDEN if number.value is None else self.voice.points(_told(number))
+
+    def point_range(self, number: Interval) -> str:
+        """Write the interval of a difference of shares."""
+        return HIDDEN if number.value is None else self.voice.point_range(_told(number))
+
+    def farthest_point(self, number: Interval) -> str:
+        """Write how large, up or down, a difference of shares may be."""
+        return self.voice.farthest_point(_told(number))
 
 
-def scene_of(design: Design, language: Language) -> Scene:
-    """Set the scene of a design, or of the study made with it, in one language, behind its plan's gate."""
-    return Scene(design.plan, Voice(language, design.plan.unit), design.schema, Gate(design.plan.disclosure.threshold))
+def sure(number: Interval) -> bool:
+    """Say whether an interval lies on one side of zero."""
+    return excludes_zero(_told(number))
+
+
+def _told(number: Interval) -> Estimate:
+    return cast("Estimate", number)  # the voice reads no more than value, low and high, and is asked of shown numbers only
+
+
+def scene_of(study: Study | Design, language: Language, release: Mapping[str, float] | None = None) -> Scene:
+    """Set the scene of a study, or of a design whose outcomes are closed, in one language, behind the gate.
+
+    Parameters
+    ----------
+    study : Study or Design
+    language : {"sv", "en"}
+    release : mapping of str to float, optional
+        What the site's file says of its rules (`Site.release`).
+
+    Returns
+    -------
+    Scene
+
+    Raises
+    ------
+    InputError
+        If the rules are none, or earlier releases give the study's counts away.
+    """
+    design = study.design if isinstance(study, Study) else study
+    released, _ = passage_of(study, release_rules(design.plan.disclosure.threshold, release))
+    return Scene(design.plan, Voice(language, design.plan.unit), design.schema, Gate(released.rules.threshold), released)
+
+
+def passage_of(study: Study | Design, rules: ReleaseRules) -> tuple[ReleasedStudy, Passage]:
+    """Let a study through once, however many pages tell of it.
+
+    Parameters
+    ----------
+    study : Study or Design
+    rules : ReleaseRules
+
+    Returns
+    -------
+    ReleasedStudy, Passage
+        The second is for who reviews, and is not released (`review_tables`).
+    """
+    return once(study, rules, lambda: release_study(study, rules) if isinstance(study, Study) else release_design(study, rules))
+
+
+def once(of: object, key: Hashable, make: Callable[[], _T]) -> _T:
+    """Give what has been made of a result before, or make it; it is forgotten with the result.
+
+    Parameters
+    ----------
+    of : object
+        A result, which does not change.
+    key : hashable
+        What is made of it, and by which rules.
+    make : callable
+
+    Returns
+    -------
+    What `make` gives, or gave.
+    """
+    known = _DONE.setdefault(of, {})
+    if key not in known:
+        known[key] = make()
+    made: _T = known[key]
+    return made
 
 
 def figure_words(scene: Scene) -> figures.Words:

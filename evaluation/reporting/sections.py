@@ -11,33 +11,55 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
+from evaluation.analysis.outcomes import ANY
 from evaluation.design.designs import Designs
 from evaluation.plan import Language, RegisterPlan
+from evaluation.release.curves import ReleasedCurve
+from evaluation.release.released import require_released
+from evaluation.release.rules import release_rules
 from evaluation.reporting import figures, tables
 from evaluation.reporting.answer import answer_blocks, answer_section
 from evaluation.reporting.blocks import Block, Page, Paragraph, Rows, Section, picture, results, spoken
+from evaluation.reporting.costs import costs_section
 from evaluation.reporting.disclosure import HIDDEN
+from evaluation.reporting.figures.curves import draw_released_curve, draw_released_states
 from evaluation.reporting.flow import flow_blocks
+from evaluation.reporting.glance import glance
+from evaluation.reporting.goals import goals_section
 from evaluation.reporting.journey import journey_sections, other_exits
 from evaluation.reporting.method import limitations_section, method_section
-from evaluation.reporting.scene import Scene, figure_words
+from evaluation.reporting.scene import Scene, figure_words, passage_of
+from evaluation.reporting.sensitivity import certainty_section, sensitivity_section
+from evaluation.reporting.states import released_states
 from evaluation.reporting.subgroups import subgroup_section
 from evaluation.reporting.wording import check_sentence, sentence_case
+from evaluation.sensitivity.table import Sensitivity
 from evaluation.study import Design, Study
 
 PROPORTIONAL_P = 0.05  # below it the report says that the hazard ratio changes; a reading aid, not a gate
 MOST_COVARIATES = 24  # in the figure: those farthest apart; the table beside it has all
 
 
-def compose_page(study: Study | Design, scene: Scene, *, linked: bool, alternatives: Designs | None = None) -> Page:
+def compose_page(
+    study: Study | Design, scene: Scene, *, linked: bool, alternatives: Designs | None = None, sensitivity: Sensitivity | None = None
+) -> Page:
     """Put the page together; `linked` says whether the other language's page stands beside it."""
+    rules = release_rules(scene.gate.threshold) if scene.released is None else scene.rules
+    scene = replace(scene, released=passage_of(study, rules)[0])  # a scene of the design alone has not seen the outcomes
+    require_released([scene.released, *scene.passed.curves.values(), *scene.passed.effects.values(), *scene.passed.groups.values()])
     design = study.design if isinstance(study, Study) else study
     voice, wording, language = scene.voice, design.plan.wording, scene.voice.language
     other: Language = "en" if language == "sv" else "sv"
     sections = [_who(design, scene), _overlap(design, scene), _balance(design, scene), _verdict(design, scene)]
     sections += [_alternatives(alternatives, scene)] if alternatives is not None else []
     if isinstance(study, Study):
-        sections = [answer_section(study, scene), *sections, *_results(study, scene)]
+        certainty, probes = certainty_section(study, sensitivity, scene), sensitivity_section(study, sensitivity, scene)
+        goals = [goals_section(study.goals, scene)] if study.goals is not None else []
+        costs = [costs_section(study, design.plan.costs, scene)] if design.plan.costs is not None else []
+        answer = answer_section(study, scene)
+        if design.verdict.passed:
+            answer = replace(answer, blocks=(*answer.blocks, glance(study, sensitivity, scene)))
+        sections = [answer, certainty, *goals, *sections, *_results(study, scene), probes, *costs]
     else:
         sections = [Section("answer", voice("not_opened"), (Paragraph(voice("not_opened_text"), "lead"),), "answer"), *sections]
     sections += [limitations_section(design, scene), method_section(study, scene)]
@@ -65,27 +87,27 @@ def _results(study: Study, scene: Scene) -> list[Section]:
 
 
 def _who(design: Design, scene: Scene) -> Section:
-    voice, names, comparison = scene.voice, scene.names(), design.comparison
-    lost = int(comparison.unmatched.sum())
-    kept = voice("everyone_kept", **names) if lost == 0 else voice("some_lost", **names, share=_lost_share(lost, design, scene))
+    voice, names = scene.voice, scene.names()
+    lost, among = tables.lost_treated(design, scene)
+    if lost == 0:
+        kept = voice("everyone_kept" if scene.rules.exact else "nearly_everyone_kept", **names)
+    else:
+        share = voice("a_few") if lost is None or not among or scene.gate.hides(lost) else voice.percent(lost / among)
+        kept = voice("some_lost", **names, share=share)
     flow = flow_blocks(design, scene) if isinstance(design.plan, RegisterPlan) else [Rows(tables.flow_table(design, scene))]
     background = Paragraph(design.plan.wording.background.within(voice.language))
     return Section("who", voice("who"), (background, *flow, Paragraph(sentence_case(kept))))
 
 
-def _lost_share(lost: int, design: Design, scene: Scene) -> str:
-    share = lost / design.cohort.n_treated
-    return scene.voice("a_few") if scene.gate.hides(lost) else scene.voice.percent(share)
-
-
 def _verdict(design: Design, scene: Scene) -> Section:
     voice, verdict = scene.voice, design.verdict
-    failed = "; ".join(check_sentence(check, voice) for check in verdict.failed)
+    checks = [tables.released_check(check, design, scene) for check in verdict.checks]
+    failed = "; ".join(check_sentence(check, voice) for check in checks if not check.passed)
     said = Paragraph(voice("verdict_passed")) if verdict.passed else Paragraph(voice("verdict_failed", checks=failed), "warning")
     table = tables.verdict_table(design, scene)
     drawn = [
         figures.LimitRow(str(row[0]), f"{row[1]}, {row[2]}", check.room, check.passed)
-        for row, check in zip(table.rows, verdict.checks, strict=True)
+        for row, check in zip(table.rows, checks, strict=True)
         if check.name != "effective_control" or not scene.gate.hides(round(check.value))
     ]
     figure = figures.draw_limits(drawn, sides=(voice("not_met_side"), voice("met_side")), words=figure_words(scene))
@@ -98,7 +120,7 @@ def _alternatives(designs: Designs, scene: Scene) -> Section:
     voice = scene.voice
     table = tables.designs_table(designs, scene)
     rows = [
-        figures.DesignRow(str(cells[0]), _kept_words(record, scene), record["worst_smd"], record["worst_subgroup_smd"])
+        figures.DesignRow(str(cells[0]), _kept_words(record, designs, scene), record["worst_smd"], record["worst_subgroup_smd"])
         for cells, record in zip(table.rows, designs.table.to_dict("records"), strict=True)
     ]
     keys = voice("worst_of_all"), voice("worst_in_groups")
@@ -107,13 +129,13 @@ def _alternatives(designs: Designs, scene: Scene) -> Section:
     return Section("designs", voice("alternatives"), (Paragraph(voice("alternatives_text")), shown, Rows(table)))
 
 
-def _kept_words(record: Mapping[Hashable, Any], scene: Scene) -> str:
+def _kept_words(record: Mapping[Hashable, Any], designs: Designs, scene: Scene) -> str:
     """Say whom a design keeps, or that there is none."""
     voice = scene.voice
     if math.isnan(record["worst_smd"]):
         return voice("no_such_comparison")
-    effective = scene.gate.count(round(record["effective_control"]), voice.count)
-    return voice("design_keeps", share=voice.percent(record["share_treated_kept"], 0), effective=effective, **scene.names())
+    kept = voice.percent(tables.kept_share(record["share_treated_kept"], designs, scene), 0)
+    return voice("design_keeps", share=kept, effective=scene.count(record["effective_control"]), **scene.names())
 
 
 def _overlap(design: Design, scene: Scene) -> Section:
@@ -124,6 +146,7 @@ def _overlap(design: Design, scene: Scene) -> Section:
         *(design.comparison.weights[side] for side in sides),
         words=figure_words(scene),
         gate=scene.gate,
+        rules=scene.rules,
     )
     overlap = design.scores.overlap
     spread = voice("auc_sentence", auc=voice.number(design.scores.auc, 2), equipoise=voice.percent(overlap.equipoise, 0))
@@ -139,7 +162,7 @@ def _support(design: Design, scene: Scene) -> list[Block]:
     if support is None:
         return []
     lost = support.counts.set_index("side")["dropped"]
-    said = {side: scene.gate.count(int(lost[side]), voice.count) for side in ("treated", "control")}
+    said = {side: scene.count(int(lost[side])) for side in ("treated", "control")}
     return [
         Paragraph(voice("support_text", lost_treated=said["treated"], lost_control=said["control"], **scene.names())),
         Rows(tables.support_table(support, scene)),
@@ -165,27 +188,19 @@ def _what_happened(study: Study, scene: Scene) -> Section:
     """Show the curves and the differences; under a failed design this is where the estimate first stands, and it says so."""
     voice, names, effects, unit = scene.voice, scene.names(), study.effects, scene.voice.unit.days
     supported = study.design.verdict.passed
-    asked = max(*effects.spec.horizons_days, effects.spec.rmst_days or 0)
-    until = figures.shown_until(study.curves, scene.gate.threshold, asked)
+    curve = scene.passed.curves[ANY]
+    asked, until = max(*effects.spec.horizons_days, effects.spec.rmst_days or 0), _until(curve)
     blocks: list[Block] = [] if supported else [*answer_blocks(study, scene)]
     if until > 0:
-        primary = [scene.plan.primary_days] if scene.plan.primary_days <= until else []
-        drawn = figures.draw_curves(
-            study.curves,
-            "any",
-            unit_days=unit,
-            until_days=until,
-            ticks=_ticks(study, until),
-            words=figure_words(scene),
-            gate=scene.gate,
-            verticals=[days / unit for days in primary],
-        )
-        table = tables.curve_table(study, scene, until)
+        primary = [scene.plan.primary_days] if round(scene.plan.primary_days / curve.month_days) in curve.months else []
+        verticals = [days / unit for days in primary]
+        drawn = draw_released_curve(curve, unit_days=unit, horizons=_ticks(study), words=figure_words(scene), verticals=verticals)
+        table = tables.curve_table(study, scene, asked)
         level = voice.number(100 * effects.spec.level, 0)
         caption = voice("curves_caption", success=names["success"], units=voice.units(), level=level)
         caption = " ".join([caption, *(voice("curves_primary", horizon=voice.span(days)) for days in primary)])
         blocks += [picture("curves", drawn, voice("what_happened"), spoken(table), caption), Rows(table)]
-    if until < min(asked, study.curves.reach):
+    if until + curve.month_days / 2 < min(asked, study.curves.reach):
         blocks.append(Paragraph(voice("curves_cut", threshold=scene.gate.threshold)))
     if study.follow_up.reach is not None:
         blocks.append(Paragraph(voice("curves_reach", **names)))
@@ -200,9 +215,14 @@ def _what_happened(study: Study, scene: Scene) -> Section:
     return results("results", voice("what_happened" if supported else "answer_unsupported"), blocks, study, scene)
 
 
-def _ticks(study: Study, until_days: float) -> list[float]:
-    """Give the start and the horizons that are shown, in the study's unit."""
-    return [0.0, *(horizon / study.follow_up.unit.days for horizon in study.effects.spec.horizons_days if horizon <= until_days)]
+def _until(curve: ReleasedCurve) -> float:
+    """Give the day a released curve ends; 0 where it is withheld."""
+    return float(curve.months[-1]) * curve.month_days if len(curve.months) > 1 else 0.0
+
+
+def _ticks(study: Study) -> list[float]:
+    """Give the start and the horizons, in the study's unit."""
+    return [0.0, *(horizon / study.follow_up.unit.days for horizon in study.effects.spec.horizons_days)]
 
 
 def _states(study: Study, scene: Scene) -> list[Section]:
@@ -210,20 +230,13 @@ def _states(study: Study, scene: Scene) -> list[Section]:
     states = study.follow_up.states
     if len(states) < 2:
         return []
-    asked = max(effects.spec.horizons_days)
-    until = figures.shown_until(study.curves, scene.gate.threshold, asked)
     table = tables.states_table(effects, scene, scene.plan.primary_days)
     blocks: list[Block] = []
-    if until > 0:
-        drawn = figures.draw_states(
-            study.curves,
-            [(state, scene.state(state)) for state in states],
-            unit_days=unit,
-            until_days=until,
-            ticks=_ticks(study, until),
-            words=replace(figure_words(scene), share_axis=voice("states_axis")),  # a state need not be a success
-            gate=scene.gate,
-        )
+    curves = [(scene.state(state), scene.passed.curves[state]) for state in states]
+    hidden = any(found.hidden for found in released_states(effects, scene.plan.primary_days, scene.rules).values())
+    if not hidden and all(_until(curve) > 0 for _, curve in curves):
+        words = replace(figure_words(scene), share_axis=voice("states_axis"))  # a state need not be a success
+        drawn = draw_released_states(curves, unit_days=unit, horizons=_ticks(study), words=words)
         caption = voice("states_caption", units=voice.units(), level=voice.number(100 * effects.spec.level, 0))
         blocks.append(picture("states", drawn, voice("states"), spoken(table), caption))
     blocks += [Rows(table), Paragraph(" ".join([voice("states_sum"), *other_exits(study, scene)]))]

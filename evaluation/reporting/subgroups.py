@@ -7,14 +7,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from evaluation.analysis.effects import Effects
-from evaluation.analysis.estimates import Estimate
 from evaluation.registers.origin import UNKNOWN
+from evaluation.release.released import ReleasedNumber
 from evaluation.reporting import figures, tables
 from evaluation.reporting.blocks import Block, Paragraph, Rows, Section, Subheading, picture, results, spoken
-from evaluation.reporting.disclosure import HIDDEN
-from evaluation.reporting.scene import Scene, figure_words
+from evaluation.reporting.scene import Scene, figure_words, sure
 from evaluation.reporting.tables import SubgroupRow
-from evaluation.reporting.wording import excludes_zero, sentence_case
+from evaluation.reporting.wording import sentence_case
 from evaluation.study import Study
 
 MOST_ROWS = 14  # of one figure: a taller one is read no more as a whole
@@ -27,7 +26,7 @@ def subgroup_section(study: Study, scene: Scene) -> Section:
         return results("subgroups", voice("subgroups"), [Paragraph(voice("no_subgroups"))], study, scene)
     breakdowns = list(dict.fromkeys(row.by for row in rows))
     if len(rows) <= MOST_ROWS:
-        blocks = [*_gap_sentences(study, scene), *_forest("forest", rows, None, study, scene)]
+        blocks = [*_gap_sentences(study, scene), *_forest("forest", rows, None, scene)]
     else:
         blocks = [block for number, by in enumerate(breakdowns, start=1) for block in _breakdown(number, by, rows, study, scene)]
     tests = tables.interaction_table(study, scene)
@@ -38,13 +37,13 @@ def subgroup_section(study: Study, scene: Scene) -> Section:
 def _breakdown(number: int, by: str, rows: Sequence[SubgroupRow], study: Study, scene: Scene) -> Iterator[Block]:
     yield Subheading(by)
     yield from _gap_sentences(study, scene, by)
-    yield from _forest(f"forest-{number}", [row for row in rows if row.by == by], by, study, scene)
+    yield from _forest(f"forest-{number}", [row for row in rows if row.by == by], by, scene)
 
 
-def _forest(name: str, rows: Sequence[SubgroupRow], by: str | None, study: Study, scene: Scene) -> list[Block]:
+def _forest(name: str, rows: Sequence[SubgroupRow], by: str | None, scene: Scene) -> list[Block]:
     voice, days = scene.voice, scene.plan.primary_days
-    hidden = any(scene.share(arm.risk[days]) == HIDDEN for arm in study.effects.arms.values())
-    overall = forest_row("overall", voice("everybody"), None if hidden else study.effects.risk_difference[days], voice("too_few"), scene)
+    whole = scene.passed.effects[days]
+    overall = forest_row("overall", voice("everybody"), None if whole.hidden else whole.difference, voice("too_few"), scene)
     labels = [f"{row.by}: {row.label}" if by is None else row.label for row in rows]
     drawn = [forest_row(row.kind, label, row.estimate, row.reason, scene) for row, label in zip(rows, labels, strict=True)]
     table = tables.subgroup_table(rows, by, scene)
@@ -59,11 +58,11 @@ def _gap_sentences(study: Study, scene: Scene, only: str | None = None) -> list[
     voice = scene.voice
     measure = f"risk_{scene.plan.primary_days:g}"
     tests = study.registered.interaction_tests.set_index(["by", "measure"])["p_holm"]
-    shown = {row.estimate for row in tables.subgroup_rows(study, scene) if row.kind == "difference"}
     sentences: list[Block] = []
-    for (by, level, reference, key), gap in study.registered.differences.items():
+    for (by, level, reference, key), exact in study.registered.differences.items():
         unknown = UNKNOWN in [*level.split(" x "), *reference.split(" x ")]  # a row of its own says enough of those of whom nothing is known
-        if key != measure or gap not in shown or unknown or only not in (None, scene.breakdown(by)):
+        gap = scene.passed.gap(by, level, reference, exact)
+        if key != measure or gap.value is None or unknown or only not in (None, scene.breakdown(by)):
             continue
         groups = voice("effect_gap", level=scene.level(by, level), reference=scene.level(by, reference))
         name = f"{scene.breakdown(by)}, {groups}" if only is None else sentence_case(groups)
@@ -71,17 +70,24 @@ def _gap_sentences(study: Study, scene: Scene, only: str | None = None) -> list[
         if any(arm.risk[horizon].std_error == 0 for group in effects if isinstance(group, Effects) for arm in group.arms.values()):
             sentences.append(Paragraph(voice("gap_no_spread", by=name)))
             continue
-        alone = excludes_zero(gap)
-        together = alone and float(tests.get((by, measure), np.nan)) < 1 - gap.level
+        alone = sure(gap)
+        together = alone and float(tests.get((by, measure), np.nan)) < 1 - exact.level
         kind = "gap_sure" if together else "gap_family" if alone else "gap_unsure"
-        values = {"d": voice.points(gap), "range": voice.point_range(gap), "most": voice.farthest_point(gap)}
+        values = {"d": scene.points(gap), "range": scene.point_range(gap), "most": scene.farthest_point(gap)}
         sentences.append(Paragraph(voice(kind, by=name, **values)))
     return sentences
 
 
-def forest_row(kind: tables.RowKind, label: str, estimate: Estimate | None, reason: str, scene: Scene) -> figures.ForestRow:
+def gap_sentences(study: Study, scene: Scene, most: int) -> list[str]:
+    """Say how the effect differs between the groups decided beforehand: the first so many breakdowns of a single column."""
+    single = [by for by in dict.fromkeys(by for by, *_ in study.registered.differences) if " x " not in by]
+    told = [block for by in single[:most] for block in _gap_sentences(study, scene, scene.breakdown(by))]
+    return [block.text for block in told if isinstance(block, Paragraph)]
+
+
+def forest_row(kind: tables.RowKind, label: str, number: ReleasedNumber | None, reason: str, scene: Scene) -> figures.ForestRow:
     """Give a line of the forest plot in percentage points, or the reason why there is none."""
-    if estimate is None:
+    if number is None or number.value is None or number.low is None or number.high is None:
         return figures.ForestRow(label, 0.0, 0.0, 0.0, "empty", reason)
-    text = f"{scene.voice.points(estimate)} ({scene.voice.point_range(estimate)})"
-    return figures.ForestRow(label, 100 * estimate.value, 100 * estimate.low, 100 * estimate.high, kind, text)
+    text = f"{scene.points(number)} ({scene.point_range(number)})"
+    return figures.ForestRow(label, 100 * number.value, 100 * number.low, 100 * number.high, kind, text)

@@ -16,15 +16,20 @@ import pandas as pd
 
 from evaluation.analysis.curves import ARMS
 from evaluation.analysis.effects import Effects
-from evaluation.analysis.estimates import Estimate
+from evaluation.analysis.outcomes import ANY
 from evaluation.analysis.subgroups import EmptyGroup, SubgroupEffects
 from evaluation.design.cohort import Bools
 from evaluation.design.designs import Designs
 from evaluation.design.support import Support
+from evaluation.design.verdict import Check
 from evaluation.design.weighting import HEAVIEST, weight_report
+from evaluation.release.contrasts import ReleasedContrast
+from evaluation.release.released import ReleasedNumber
+from evaluation.release.rules import round_count, round_share
 from evaluation.reporting.disclosure import HIDDEN
 from evaluation.reporting.overlap import bin_overlap
 from evaluation.reporting.scene import Scene, number_as_text
+from evaluation.reporting.states import released_states
 from evaluation.reporting.wording import check_value, design_name, sentence_case
 from evaluation.study import Design, Study
 
@@ -67,12 +72,10 @@ class SubgroupRow:
     by, label : str
         The breakdown and the group, as the reader calls them.
     treated, control : int or None
-        People; None for a difference.
-    estimate : Estimate or None
+        Rounded people; None where they are hidden, and for a difference.
+    estimate : ReleasedNumber or None
     reason : str
         Why there is none.
-    withheld : (bool, bool)
-        Whether each of the counts is hidden, of few people or beside such a count, which the total would otherwise give away.
     """
 
     kind: RowKind
@@ -80,27 +83,34 @@ class SubgroupRow:
     label: str
     treated: int | None
     control: int | None
-    estimate: Estimate | None
+    estimate: ReleasedNumber | None
     reason: str
-    withheld: tuple[bool, bool] = (False, False)
 
 
 def flow_table(design: Design, scene: Scene) -> Table:
     """Show how many people there were at each step."""
-    start, end = design.comparison.attrition.iloc[0], design.comparison.attrition.iloc[-1]
-    rows = [("in_table", start["treated"], start["control"])]
-    rows.append(("left_out", start["treated"] - end["treated"], start["control"] - end["control"]))
-    rows.append(("compared", end["treated"], end["control"]))
-    voice = scene.voice
-    text = tuple((voice(step), *(scene.gate.count(int(count), voice.count) for count in counts)) for step, *counts in rows)
-    return Table(voice("flow_caption"), (voice("step"), scene.treated, scene.control), text, ("", "", "strong"))
+    voice, last = scene.voice, len(design.comparison.attrition) - 1
+    ends = {arm: (scene.passed.step(arm, 0), scene.passed.step(arm, last)) for arm in ARMS}
+    rows = (
+        (voice("in_table"), *(scene.shown(start) for start, _ in ends.values())),
+        (voice("left_out"), *(scene.between(*pair) for pair in ends.values())),
+        (voice("compared"), *(scene.shown(end) for _, end in ends.values())),
+    )
+    return Table(voice("flow_caption"), (voice("step"), scene.treated, scene.control), rows, ("", "", "strong"))
+
+
+def lost_treated(design: Design, scene: Scene) -> tuple[int | None, int | None]:
+    """Give how many of the treated found no counterpart, and of how many, as released; None is hidden, and a rounded 0 may be a few."""
+    own = [number for number, count in enumerate(design.comparison.attrition["treated"]) if not pd.isna(count)]
+    before, after = (scene.passed.step("treated", number) for number in (own[-2] if len(own) > 1 else own[-1], own[-1]))
+    return (None if before is None or after is None else before - after), before
 
 
 def overlap_table(design: Design, scene: Scene) -> Table:
     """Show each group's spread over the propensity, before and after matching."""
     voice, sides = scene.voice, (design.cohort.treated, ~design.cohort.treated)
     scores, weights = ([values[side] for side in sides] for values in (design.scores.score, design.comparison.weights))
-    bins = bin_overlap(*scores, *weights, gate=scene.gate)
+    bins = bin_overlap(*scores, *weights, gate=scene.gate, rules=scene.rules)
     names = [f"{voice.number(100 * low, 0)}–{voice.percent_sign(high)}" for low, high in pairwise(bins.edges)]
     shares = [of[arm] for arm in ARMS for of in (bins.everybody, bins.compared)]
     columns = [[HIDDEN if np.isnan(share) else voice.number(100 * share) for share in column] for column in shares]
@@ -124,9 +134,15 @@ def balance_table(design: Design, scene: Scene) -> Table:
     rows, marks = [], []
     labelled = balance_labels(design, scene)
     hidden = _hidden_levels(labelled, [comparison.n_treated, comparison.n_control], scene)
+    people = [int(round_count(count, scene.rules)) or 1 for count in (comparison.n_treated, comparison.n_control)]
     for row, hide in zip(labelled.to_dict("records"), hidden, strict=True):
-        write = voice.percent_sign if np.isnan(row["variance_ratio_before"]) else partial(voice.number, decimals=2)
-        means = (HIDDEN, HIDDEN) if hide else (write(row["mean_treated"]), write(row["mean_control"]))
+        found, write = [row["mean_treated"], row["mean_control"]], partial(voice.number, decimals=2)
+        if np.isnan(row["variance_ratio_before"]):
+            write, found = (
+                partial(voice.percent_sign, decimals=0),
+                [round_share(mean, among, scene.rules) for mean, among in zip(found, people, strict=True)],
+            )
+        means = (HIDDEN, HIDDEN) if hide else (write(found[0]), write(found[1]))
         rows.append((row["label"], *means, voice.number(row["smd_before"], 2), voice.number(row["smd_after"], 2)))
         marks.append("bad" if abs(row["smd_after"]) > scene.plan.limits.worst_smd else "")
     head = (voice("covariate"), scene.treated, scene.control, voice("smd_before"), voice("smd_after"))
@@ -157,7 +173,7 @@ def support_table(support: Support, scene: Scene) -> Table:
     shares = ~((means["level"] == "") & means["variable"].isin(numbers)).to_numpy()
     hidden = _hidden_shares(means, shares, names, people, scene) if names else np.ones(len(means), dtype=bool)
     head = [voice(key, group=group) for group in (scene.treated, scene.control) for key in ("left_out_of", "remain_of")]
-    rows = [(voice("number_of_people"), *(scene.gate.count(number, voice.count) for _, number in columns))]
+    rows = [(voice("number_of_people"), *(scene.count(number) for _, number in columns))]
     for row, share, hide in zip(means.to_dict("records"), shares, hidden, strict=True):
         write = voice.percent_sign if share else partial(voice.number, decimals=2)
         cells = [HIDDEN if hide or name not in names else write(row[name]) for name, _ in columns]
@@ -167,18 +183,26 @@ def support_table(support: Support, scene: Scene) -> Table:
 
 def verdict_table(design: Design, scene: Scene) -> Table:
     """Show every requirement, its value and whether it was met."""
-    voice = scene.voice
+    voice, checks = scene.voice, [released_check(check, design, scene) for check in design.verdict.checks]
     rows = tuple(
         (
             voice(check.name),
-            scene.gate.count(round(check.value), voice.count) if check.name == "effective_control" else check_value(check, voice, check.value),
+            scene.count(check.value) if check.name == "effective_control" else check_value(check, voice, check.value),
             voice("at_least" if check.at_least else "at_most", limit=check_value(check, voice, check.limit)),
             voice("passed" if check.passed else "failed"),
         )
-        for check in design.verdict.checks
+        for check in checks
     )
     head = (voice("requirement"), voice("value"), voice("limit"), voice("outcome"))
     return Table(voice("verdict_caption"), head, rows, tuple("" if check.passed else "bad" for check in design.verdict.checks))
+
+
+def released_check(check: Check, design: Design, scene: Scene) -> Check:
+    """Give a check with the value that may be told: the share that found a counterpart is of released counts, where they are shown."""
+    if scene.released is None or check.name != "share_treated_kept":
+        return check
+    lost, among = lost_treated(design, scene)
+    return replace(check, value=1 - lost / among) if lost is not None and among and not scene.rules.exact else check
 
 
 def weights_table(design: Design, scene: Scene) -> Table:
@@ -188,7 +212,7 @@ def weights_table(design: Design, scene: Scene) -> Table:
         group = scene.treated if record["arm"] == "treated" else scene.control
         hidden = scene.gate.hides(record["n"] / HEAVIEST)
         share = HIDDEN if hidden else voice.percent_sign(record["heaviest_share"], 1)
-        counts = (scene.gate.count(round(record[key]), voice.count) for key in ("n", "effective"))
+        counts = (scene.count(record[key]) for key in ("n", "effective"))
         rows.append((group, *counts, voice.number(record["variation"], 2), share))
     head = (voice("group"), voice("number_of_people"), voice("effective_people"), voice("weight_variation"), voice("heaviest_share"))
     return Table(voice("weights_caption"), head, tuple(rows))
@@ -204,8 +228,8 @@ def designs_table(designs: Designs, scene: Scene) -> Table:
             rows.append((name, *["–"] * 4, voice("no_such_comparison")))
             marks.append("bad")
             continue
-        kept = voice.percent_sign(record["share_treated_kept"])  # no count: two that differ by few would tell of the few
-        effective = scene.gate.count(round(record["effective_control"]), voice.count)
+        kept = voice.percent_sign(kept_share(record["share_treated_kept"], designs, scene))  # no count: two that differ by few would tell of the few
+        effective = scene.count(record["effective_control"])
         worst, detectable = voice.number(record["worst_smd"], 2), voice.number(100 * record["minimal_detectable_effect"], 1)
         rows.append((name, kept, effective, worst, detectable, voice("passed" if record["passed"] else "failed")))
         marks.append("strong" if record["design"] == "plan" else "")
@@ -214,17 +238,20 @@ def designs_table(designs: Designs, scene: Scene) -> Table:
     return Table(voice("designs_caption_table"), head, tuple(rows), tuple(marks))
 
 
+def kept_share(share: float, designs: Designs, scene: Scene) -> float:
+    """Round the share of the treated whom a design keeps as the counts are rounded."""
+    people = int(next(iter(designs.comparisons.values())).attrition["treated"].iloc[0]) if designs.comparisons else 0
+    return round_share(share, int(round_count(people, scene.rules)), scene.rules) if people else share
+
+
 def curve_table(study: Study, scene: Scene, until_days: float) -> Table:
     """Show the curves at the plan's horizons, with the numbers still followed, as far as the figure goes."""
-    voice, effects = scene.voice, study.effects
-    horizons = [horizon for horizon in effects.spec.horizons_days if horizon <= until_days]
-    followed = study.curves.at_risk(horizons)
-    rows = []
-    for position, horizon in enumerate(horizons):
-        cells = [voice.span(horizon)]
-        for arm in ("treated", "control"):
-            cells += [scene.share(effects.arms[arm].risk[horizon]), scene.gate.count(int(followed.loc[arm].to_numpy()[position]), voice.count)]
-        rows.append(tuple(cells))
+    voice, curve, rows = scene.voice, scene.passed.curves[ANY], []
+    for horizon in study.effects.spec.horizons_days:
+        month = round(horizon / curve.month_days)
+        if horizon <= until_days and month in curve.months:
+            cells = [cell for arm in ARMS for cell in (scene.share(curve.at_month(arm, month)), scene.shown(curve.followed[arm][month]))]
+            rows.append((voice.span(horizon), *cells))
     head = [voice(key, group=group) for group in (scene.treated, scene.control) for key in ("share_of", "followed_of")]
     return Table(voice("curves_table", success=scene.names()["success"]), (voice("time"), *head), tuple(rows))
 
@@ -232,20 +259,12 @@ def curve_table(study: Study, scene: Scene, until_days: float) -> Table:
 def effects_table(study: Study, scene: Scene) -> Table:
     """Show every measure's level in either group, the difference and its interval."""
     voice, effects = scene.voice, study.effects
-    treated, control = effects.arms["treated"], effects.arms["control"]
     rows: list[tuple[str, ...]] = []
     hidden = scene.hides_effects(effects)
     for horizon in map(scene.plan.days, scene.plan.effects.horizons):
         name = voice("risk_row", horizon=voice.span(horizon))
-        difference = effects.risk_difference.get(horizon)
-        if difference is None:
-            rows.append((name, *beyond(scene)))
-            continue
-        levels = [
-            scene.gate.share(arm.risk[horizon].value, arm.risk[horizon].n, lambda share: voice.number(100 * share)) for arm in (treated, control)
-        ]
-        shown = (HIDDEN, HIDDEN) if HIDDEN in levels else (voice.points(difference), voice.point_range(difference))
-        rows.append((name, *levels, *shown))
+        found = scene.passed.effects.get(horizon)
+        rows.append((name, *(beyond(scene) if found is None else contrast_cells(found, scene))))
     rows.append((mean_row(scene), *((HIDDEN,) * 4 if hidden else _mean_cells(effects, scene))))
     for key, ratio in (("ratio_row", effects.hazard_ratio), ("adjusted_row", study.adjusted)):
         shown = (
@@ -263,6 +282,13 @@ def effects_table(study: Study, scene: Scene) -> Table:
     head = (voice("measure"), scene.treated, scene.control, voice("difference"), voice("interval"))
     primary = voice("risk_row", horizon=voice.span(scene.plan.primary_days))
     return Table(caption, head, tuple(rows), tuple("strong" if row[0] == primary else "" for row in rows))
+
+
+def contrast_cells(found: ReleasedContrast, scene: Scene) -> tuple[str, str, str, str]:
+    """Write a contrast of shares: per cent in either arm, their difference in percentage points and its interval."""
+    sides = (HIDDEN if side.value is None else scene.voice.number(100 * side.value) for side in (found.treated, found.control))
+    treated, control = sides
+    return treated, control, scene.points(found.difference), scene.point_range(found.difference)
 
 
 def beyond(scene: Scene) -> tuple[str, str, str, str]:
@@ -287,16 +313,12 @@ def _mean_cells(effects: Effects, scene: Scene) -> tuple[str, str, str, str]:
 
 def states_table(effects: Effects, scene: Scene, horizon: float) -> Table:
     """Show the share in each state by one horizon, and the difference; states of few are hidden so that the others do not give them away."""
-    voice, arms = scene.voice, [effects.arms[arm] for arm in ARMS]
-    states = list(dict.fromkeys(state for state, _ in effects.cumulative_incidence))
-    levels = [[arm.cumulative_incidence[state, horizon] for arm in arms] for state in states]
-    shares = np.array([[level.value for level in row] for row in levels]).reshape(-1, len(arms))
-    hidden = scene.gate.hides_parts(shares, [level.n for level in levels[0]] if levels else [arm.n for arm in arms])
-    rows = []
-    for state, row, hide in zip(states, levels, hidden, strict=True):
-        difference = effects.cumulative_incidence[state, horizon]
-        cells = (*(scene.share(level) for level in row), f"{voice.points(difference)} ({voice.point_range(difference)})")
-        rows.append((scene.state(state), *((HIDDEN,) * 3 if hide else cells)))
+    voice, rows = scene.voice, []
+    found = released_states(effects, horizon, scene.rules)
+    for state in dict.fromkeys(state for state, days in effects.cumulative_incidence if days == horizon):
+        gap = found[state].difference
+        cells = (scene.share(found[state].treated), scene.share(found[state].control), f"{scene.points(gap)} ({scene.point_range(gap)})")
+        rows.append((scene.state(state), *((HIDDEN,) * 3 if found[state].hidden else cells)))
     head = (voice("state"), scene.treated, scene.control, voice("difference"))
     return Table(voice("states_table", horizon=voice.span(horizon)), head, tuple(rows))
 
@@ -308,31 +330,20 @@ def subgroup_rows(study: Study, scene: Scene) -> list[SubgroupRow]:
         for by in dict.fromkeys(by for by, _ in found.effects):
             name = scene.voice("exploratory", by=scene.breakdown(by)) if explored else scene.breakdown(by)
             groups = {level: effects for (breakdown, level), effects in found.effects.items() if breakdown == by}
-            ordered = [_group_row(groups[level], by, name, level, scene) for level in scene.in_order(by, groups)]
-            rows += _withhold(ordered, study.effects, scene)
+            rows += [_group_row(groups[level], by, name, level, scene) for level in scene.in_order(by, groups)]
             rows += _difference_rows(found, by, name, scene)
     return rows
 
 
-def _withhold(rows: Sequence[SubgroupRow], whole: Effects, scene: Scene) -> list[SubgroupRow]:
-    """Hide, in each arm, the counts of few people and so many others that the total less those shown gives no count of few away."""
-    hidden = []
-    for arm, counts in zip(ARMS, ([row.treated or 0 for row in rows], [row.control or 0 for row in rows]), strict=True):
-        people = whole.arms[arm].n
-        hidden.append(scene.gate.hides_parts(np.array(counts).reshape(-1, 1) / people, [people]))
-    return [replace(row, withheld=(bool(treated), bool(control))) for row, treated, control in zip(rows, *hidden, strict=True)]
-
-
 def _group_row(effects: Effects | EmptyGroup, by: str, name: str, level: str, scene: Scene) -> SubgroupRow:
-    label = scene.level(by, level)
+    label, found = scene.level(by, level), scene.passed.groups[by, level]
     if isinstance(effects, EmptyGroup):
-        return SubgroupRow("empty", name, label, effects.treated, effects.control, None, scene.voice(effects.reason))
-    sizes = effects.arms["treated"].n, effects.arms["control"].n
-    estimate = effects.risk_difference.get(scene.plan.primary_days)
-    hidden = any(scene.gate.hides(size) for size in sizes)
-    if estimate is None or hidden:
-        return SubgroupRow("empty", name, label, *sizes, None, scene.voice("too_few" if hidden else "not_observed"))
-    return SubgroupRow("group", name, label, *sizes, estimate, "")
+        why = "too_few" if None in found.people else effects.reason
+        return SubgroupRow("empty", name, label, *found.people, None, scene.voice(why))
+    if found.hidden:
+        observed = scene.plan.primary_days in effects.risk_difference
+        return SubgroupRow("empty", name, label, *found.people, None, scene.voice("too_few" if observed else "not_observed"))
+    return SubgroupRow("group", name, label, *found.people, found.difference, "")
 
 
 def _difference_rows(found: SubgroupEffects, by: str, name: str, scene: Scene) -> list[SubgroupRow]:
@@ -343,8 +354,9 @@ def _difference_rows(found: SubgroupEffects, by: str, name: str, scene: Scene) -
         if breakdown != by or key != measure:
             continue
         label = scene.voice("effect_gap", level=scene.level(by, level), reference=scene.level(by, reference))
-        if all(_group_row(found.effects[by, group], by, name, group, scene).kind == "group" for group in (level, reference)):
-            rows.append(SubgroupRow("difference", name, label, None, None, estimate, ""))
+        gap = scene.passed.gap(by, level, reference, estimate)
+        if gap.value is not None:
+            rows.append(SubgroupRow("difference", name, label, None, None, gap, ""))
     return rows
 
 
@@ -352,19 +364,14 @@ def subgroup_table(rows: Sequence[SubgroupRow], by: str | None, scene: Scene) ->
     """Show the effect in each group and the differences of effects; `by` names the breakdown where all rows are of one."""
     voice, cells, marks = scene.voice, [], []
     for row in rows:
-        counts = [_people(count, hide, scene) for count, hide in zip((row.treated, row.control), row.withheld, strict=True)]
-        shown = (row.reason, "") if row.estimate is None else (voice.points(row.estimate), voice.point_range(row.estimate))
+        counts = ["" if row.kind == "difference" else scene.shown(count) for count in (row.treated, row.control)]
+        shown = (row.reason, "") if row.estimate is None else (scene.points(row.estimate), scene.point_range(row.estimate))
         cells.append((f"{row.by}: {row.label}" if by is None else row.label, *counts, *shown))
         marks.append("difference" if row.kind == "difference" else "")
     numbers = (voice("number_of", group=scene.treated), voice("number_of", group=scene.control))
     head = (voice("group"), *numbers, voice("effect"), voice("interval"))
     caption = voice("subgroup_caption", horizon=voice.span(scene.plan.primary_days))
     return Table(caption if by is None else f"{by}. {caption}", head, tuple(cells), tuple(marks))
-
-
-def _people(count: int | None, withheld: bool, scene: Scene) -> str:
-    text = "" if count is None else scene.gate.count(count, scene.voice.count)
-    return HIDDEN if withheld and not scene.gate.hides(count or 0) else text
 
 
 def interaction_table(study: Study, scene: Scene) -> Table:
@@ -385,8 +392,8 @@ def interaction_table(study: Study, scene: Scene) -> Table:
 def _all_shown(found: SubgroupEffects, by: str, scene: Scene) -> bool:
     """Say whether no group with an effect is hidden: a test over all of them would give the hidden one away."""
     return not any(
-        isinstance(effects, Effects) and any(scene.gate.hides(arm.n) for arm in effects.arms.values())
-        for (breakdown, _), effects in found.effects.items()
+        isinstance(effects, Effects) and scene.passed.groups[by, level].hidden
+        for (breakdown, level), effects in found.effects.items()
         if breakdown == by
     )
 

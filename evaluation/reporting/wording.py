@@ -64,6 +64,10 @@ class Voice:
         text = _MESSAGES[key][self.language]
         return text.format(**values) if values else text
 
+    def has(self, key: str) -> bool:
+        """Say whether there is such a message."""
+        return key in _MESSAGES
+
     def number(self, value: float, decimals: int = 1) -> str:
         """Write a number: decimal comma and thin spaces in Swedish, a true minus in both, no minus before a zero."""
         if not math.isfinite(value):

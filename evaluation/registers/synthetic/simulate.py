@@ -51,6 +51,8 @@ class Simulation(BaseModel):
         Log odds of a start per standard deviation of what the registers do not show.
     dirt : float
         Share of the records that are given each fault of the register, from 0 to 0.2.
+    municipality : str
+        Code of where everybody lives.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -62,6 +64,7 @@ class Simulation(BaseModel):
     sorting: Sorting = "hard_to_place"
     hidden_bias: float = 0.0
     dirt: float = Field(0.0, ge=0, le=0.2)
+    municipality: str = Field("1280", pattern=r"^[0-9]{4}$")
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +106,7 @@ def simulate_registers(
     sorting: Sorting = "hard_to_place",
     hidden_bias: float = 0.0,
     dirt: float = 0.0,
+    municipality: str = "1280",
 ) -> SyntheticRegisters:
     """Simulate JUG and Malmökraften in Malmö 2016-2023 and write down what each agency would have registered.
 
@@ -122,6 +126,8 @@ def simulate_registers(
     dirt : float
         Share of records with each fault of domain knowledge: duplicates, negative and overlapping spells, late deregistration, reused codes and more.
         The truth does not change.
+    municipality : str
+        Code of where everybody lives. Nothing else changes with it: the labour market is Malmö's.
 
     Returns
     -------
@@ -136,7 +142,8 @@ def simulate_registers(
         if effect not in walk.EFFECTS:
             raise InputError([Problem("effect", f"{effect!r} is not the name of an effect", f"choose among {', '.join(walk.EFFECTS)}")])
         effect = walk.EFFECTS[effect]
-    spec = _spec(n_participants=n_participants, pool=pool, seed=seed, effect=effect, sorting=sorting, hidden_bias=hidden_bias, dirt=dirt)
+    asked = {"sorting": sorting, "hidden_bias": hidden_bias, "dirt": dirt, "municipality": municipality}
+    spec = _spec(n_participants=n_participants, pool=pool, seed=seed, effect=effect, **asked)
     # one stream per purpose, so that a change in one leaves the others as they were
     streams = [np.random.default_rng(stream) for stream in np.random.SeedSequence(seed).spawn(8)]
     drawing, noising, spelling, recording, projecting, ill, naming, soiling = streams
@@ -150,6 +157,7 @@ def simulate_registers(
     tables["projekt_deltagande"] = participation(people, ids[: len(people)], path, projecting)
     tables, sick_states = add_sick_team(tables, ids[len(people) :], monthly_places(sick), ill)
     tables |= calendar_tables(NOTE)
+    tables = {name: table.assign(kommun=spec.municipality) if "kommun" in table.columns else table for name, table in tables.items()}
 
     started = np.flatnonzero(~np.isnat(path.start))
     potential = potential_outcomes(people.take(started), ids[started], _worlds(spec, people, noise, path, places, started))

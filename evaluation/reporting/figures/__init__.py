@@ -10,19 +10,24 @@ from evaluation.reporting.figures.designs import DesignRow, LimitRow, draw_desig
 from evaluation.reporting.figures.distributions import draw_bars, draw_density
 from evaluation.reporting.figures.flow import FlowStep, draw_flow
 from evaluation.reporting.figures.forest import ForestRow, draw_forest
+from evaluation.reporting.figures.goals import Fan, GoalTexts, draw_goal
 from evaluation.reporting.figures.love import draw_love, draw_love_panels
 from evaluation.reporting.figures.overlap import draw_overlap, draw_preference
 from evaluation.reporting.figures.page import Words
 from evaluation.reporting.figures.points import draw_points
+from evaluation.reporting.figures.sensitivity import ProbeRow, draw_sensitivity, draw_tipping
 from evaluation.reporting.figures.shares import draw_shares
 from evaluation.reporting.figures.svg import svg_text
 
 __all__ = [
     "DesignRow",
+    "Fan",
     "Figure",
     "FlowStep",
     "ForestRow",
+    "GoalTexts",
     "LimitRow",
+    "ProbeRow",
     "Words",
     "draw_bars",
     "draw_curves",
@@ -30,14 +35,17 @@ __all__ = [
     "draw_designs",
     "draw_flow",
     "draw_forest",
+    "draw_goal",
     "draw_limits",
     "draw_love",
     "draw_love_panels",
     "draw_overlap",
     "draw_points",
     "draw_preference",
+    "draw_sensitivity",
     "draw_shares",
     "draw_states",
+    "draw_tipping",
     "shown_until",
     "svg_text",
 ]

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from evaluation.analysis.curves import ARMS
 from evaluation.design.cohort import Floats
 from evaluation.design.propensity import EQUIPOISE_RANGE
+from evaluation.release.rules import ReleaseRules
 from evaluation.reporting.disclosure import Gate
 from evaluation.reporting.figures.page import (
     DASH,
@@ -38,7 +39,16 @@ _BAND = "#efefef"
 
 
 @rc_context(STYLE)
-def draw_overlap(score_treated: Floats, score_control: Floats, weight_treated: Floats, weight_control: Floats, *, words: Words, gate: Gate) -> Figure:
+def draw_overlap(
+    score_treated: Floats,
+    score_control: Floats,
+    weight_treated: Floats,
+    weight_control: Floats,
+    *,
+    words: Words,
+    gate: Gate,
+    rules: ReleaseRules | None = None,
+) -> Figure:
     """See whether the two groups share the range of propensities: the treated upwards, the controls downwards.
 
     Parameters
@@ -50,13 +60,15 @@ def draw_overlap(score_treated: Floats, score_control: Floats, weight_treated: F
     words : Words
     gate : Gate
         Bars of too few people are left out.
+    rules : ReleaseRules, optional
+        Shares are rounded as its counts are; left out, they are not.
 
     Returns
     -------
     Figure
         Wide light bars: share of everybody in the group; narrow dark bars: weighted share of its compared people.
     """
-    bins = bin_overlap(score_treated, score_control, weight_treated, weight_control, gate=gate)
+    bins = bin_overlap(score_treated, score_control, weight_treated, weight_control, gate=gate, rules=rules)
     tallest = [max(float(np.nan_to_num([bins.everybody[arm], bins.compared[arm]]).max()), 0.01) for arm in ARMS]
     step = max(nice_step(sum(tallest), 8), 0.01)
     up, down = (math.ceil(height / step - 1e-9) for height in tallest)

@@ -1,0 +1,350 @@
+"""What has passed the gate, and the only ways through it.
+
+A released thing carries a seal that only this floor has, so that it cannot be made of an exact number by mistake; `require_released` is what stands
+at the door of a page. Shares, sums and differences take released counts and know nothing else. An estimate that is weighted is rounded as the count
+it stands for would be, and its interval is laid around the rounded value: the exact ends would give the exact value back.
+
+References
+----------
+Hundepool et al. (2012). Statistical Disclosure Control. Wiley.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pandas as pd
+
+from evaluation.analysis.estimates import Estimate, Ratio
+from evaluation.errors import InputError, Problem
+from evaluation.release.counts import Counts
+from evaluation.release.rules import ReleaseRules, round_share
+from evaluation.release.suppression import Earlier, protect_counts
+
+SEAL = object()  # a thing of which there is one: what carries it was made on this floor
+RATIO_DECIMALS = 2  # of hazard ratios: a third says more of single people than of the ratio
+Kind = Literal["people", "share", "points", "ratio", "mean"]
+
+
+def check_seal(thing: object, seal: object) -> None:
+    """Stop if a released thing is made outside the gate.
+
+    Raises
+    ------
+    InputError
+    """
+    if seal is not SEAL:
+        raise InputError([Problem(type(thing).__name__, "can be made by the gate only", "begin with release_counts or release_curve")])
+
+
+@dataclass(frozen=True)
+class ReleasedNumber:
+    """A number that may be read by anybody.
+
+    Attributes
+    ----------
+    kind : {"people", "share", "points", "ratio", "mean"}
+        Shares and differences of shares ("points") are from -1 to 1.
+    value : float or None
+        None where it is withheld.
+    low, high : float or None
+        Of its interval, where it has one.
+    seal : object
+        What only the gate has; nothing without it is let onto a page.
+    """
+
+    kind: Kind
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    seal: object = field(default=None, repr=False, compare=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        check_seal(self, self.seal)
+
+
+@dataclass(frozen=True, eq=False)
+class ReleasedCounts:
+    """Rounded counts and hidden ones.
+
+    Attributes
+    ----------
+    shown : mapping of str to (int or None)
+        By cell; None is hidden, for whatever reason.
+    rules : ReleaseRules
+    seal : object
+        What only the gate has; nothing without it is let onto a page.
+    """
+
+    shown: Mapping[str, int | None]
+    rules: ReleaseRules
+    seal: object = field(default=None, repr=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        check_seal(self, self.seal)
+
+    def number(self, cell: str) -> ReleasedNumber:
+        """Give one count."""
+        return ReleasedNumber("people", self.shown[cell], seal=SEAL)
+
+
+@dataclass(frozen=True, eq=False)
+class ReleasedTable:
+    """A table of labels and released numbers.
+
+    Attributes
+    ----------
+    caption : str
+    head : tuple of str
+    rows : tuple of (str, tuple of ReleasedNumber)
+        What names the row, and its cells.
+    seal : object
+        What only the gate has; nothing without it is let onto a page.
+    """
+
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[ReleasedNumber, ...]], ...]
+    seal: object = field(default=None, repr=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        check_seal(self, self.seal)
+
+
+@dataclass(frozen=True, eq=False)
+class Passage:
+    """What came through the gate, and what the reviewer sees of it.
+
+    Attributes
+    ----------
+    released : ReleasedCounts
+    audit : DataFrame
+        Never released: cell, reason; one row per hidden cell.
+    proof : DataFrame
+        Never released: count, low, high; two values of each count that must not be worked out, in worlds that look the same.
+    """
+
+    released: ReleasedCounts
+    audit: pd.DataFrame
+    proof: pd.DataFrame
+
+
+def release_counts(counts: Counts, rules: ReleaseRules | None = None, earlier: Sequence[Earlier] = ()) -> Passage:
+    """Let counts through: few are hidden, others are hidden beside them as far as needed, the rest is rounded.
+
+    Parameters
+    ----------
+    counts : Counts
+        All that is released together, tables that share cells and nested populations joined (`join_counts`): what is passed apart is not held
+        against it.
+    rules : ReleaseRules, optional
+        The site's.
+    earlier : sequence of mapping of str to (int or None)
+        What earlier releases showed (`Ledger.earlier`).
+
+    Returns
+    -------
+    Passage
+
+    Raises
+    ------
+    InputError
+        As `protect_counts`.
+    """
+    rules = rules or ReleaseRules()
+    protected = protect_counts(counts, rules, earlier)
+    return Passage(ReleasedCounts(protected.shown, rules, seal=SEAL), protected.audit, protected.proof)
+
+
+def release_table(caption: str, head: Iterable[str], rows: Iterable[tuple[str, Iterable[ReleasedNumber]]]) -> ReleasedTable:
+    """Set released numbers as a table.
+
+    Parameters
+    ----------
+    caption : str
+    head : iterable of str
+    rows : iterable of (str, iterable of ReleasedNumber)
+
+    Returns
+    -------
+    ReleasedTable
+
+    Raises
+    ------
+    InputError
+        If a cell is not released.
+    """
+    whole = tuple((label, tuple(cells)) for label, cells in rows)
+    require_released(cell for _, cells in whole for cell in cells)
+    return ReleasedTable(caption, tuple(head), whole, seal=SEAL)
+
+
+def require_released(things: Iterable[object]) -> None:
+    """Stop if anything that is about to be shown has not come through the gate.
+
+    Parameters
+    ----------
+    things : iterable of object
+
+    Raises
+    ------
+    InputError
+        With how many there are; not what they are.
+    """
+    outside = [thing for thing in things if getattr(thing, "seal", None) is not SEAL]
+    if outside:
+        kinds = ", ".join(sorted({type(thing).__name__ for thing in outside}))
+        rule = f"may hold released things only; {len(outside)} have not passed the gate ({kinds})"
+        raise InputError([Problem("page", rule, "take them through evaluation.release first")])
+
+
+def release_sum(counts: ReleasedCounts, cells: Iterable[str]) -> ReleasedNumber:
+    """Add rounded counts up; withheld where one of them is hidden."""
+    shown = [counts.shown[cell] for cell in cells]
+    known = [count for count in shown if count is not None]
+    return ReleasedNumber("people", sum(known) if len(known) == len(shown) else None, seal=SEAL)
+
+
+def release_difference(counts: ReleasedCounts, larger: str, smaller: str) -> ReleasedNumber:
+    """Subtract rounded counts; withheld where one of them is hidden. A difference of 0 is of few or of nobody."""
+    above, below = counts.shown[larger], counts.shown[smaller]
+    return ReleasedNumber("people", None if above is None or below is None else above - below, seal=SEAL)
+
+
+def release_share(counts: ReleasedCounts, having: str, people: str) -> ReleasedNumber:
+    """Divide rounded counts.
+
+    Parameters
+    ----------
+    counts : ReleasedCounts
+    having, people : str
+        Cells.
+
+    Returns
+    -------
+    ReleasedNumber
+        Withheld where either count is hidden, where the people are fewer than `share_people`, and 0 and 1 of fewer than `certain_people`.
+    """
+    have, among = counts.shown[having], counts.shown[people]
+    value = None if have is None or not among or among < counts.rules.share_people else have / among
+    certain = value in (0.0, 1.0) and (among or 0) < counts.rules.certain_people
+    return ReleasedNumber("share", None if certain else value, seal=SEAL)
+
+
+def release_estimate(estimate: Estimate, counts: ReleasedCounts, having: str, people: str) -> ReleasedNumber:
+    r"""Let an estimated share through as if it were rounded people out of rounded people.
+
+    Parameters
+    ----------
+    estimate : Estimate
+        A share, weighted or of a curve.
+    counts : ReleasedCounts
+    having, people : str
+        Cells: those of the arm who have it, counted, and the arm's people.
+
+    Returns
+    -------
+    ReleasedNumber
+        Withheld where `release_share` of the counts is.
+
+    Notes
+    -----
+    With released people :math:`\tilde n` and base b the value is a multiple of :math:`b / \tilde n`, and each end of the interval lies as many of
+    them from it as `interval_around` says.
+    """
+    among = counts.shown[people]
+    if among is None or release_share(counts, having, people).value is None:
+        return ReleasedNumber("share", None, seal=SEAL)
+    if counts.rules.exact:
+        return ReleasedNumber("share", estimate.value, estimate.low, estimate.high, seal=SEAL)
+    value = round_share(estimate.value, among, counts.rules)
+    low, high = interval_around(value, estimate, (among,), counts.rules)
+    return ReleasedNumber("share", value, max(low, 0.0), min(high, 1.0), seal=SEAL)
+
+
+def release_contrast(
+    treated: ReleasedNumber, control: ReleasedNumber, difference: Estimate, counts: ReleasedCounts, arms: tuple[str, str]
+) -> ReleasedNumber:
+    """Let a difference of two released shares through, with the interval of the exact one laid around it.
+
+    Parameters
+    ----------
+    treated, control : ReleasedNumber
+        As `release_estimate` gives them.
+    difference : Estimate
+        Their exact difference: only how sure it is, is used.
+    counts : ReleasedCounts
+    arms : (str, str)
+        Cells with the people of either arm.
+
+    Returns
+    -------
+    ReleasedNumber
+        Withheld where either share is.
+    """
+    require_released((treated, control))
+    people = [count for arm in arms if (count := counts.shown[arm])]
+    if treated.value is None or control.value is None or len(people) < len(arms):
+        return ReleasedNumber("points", None, seal=SEAL)
+    if counts.rules.exact:
+        return ReleasedNumber("points", difference.value, difference.low, difference.high, seal=SEAL)
+    value = treated.value - control.value
+    return ReleasedNumber("points", value, *interval_around(value, difference, people, counts.rules), seal=SEAL)
+
+
+def release_ratio(ratio: Ratio, counts: ReleasedCounts, rests_on: Iterable[str]) -> ReleasedNumber:
+    """Let a ratio through.
+
+    Parameters
+    ----------
+    ratio : Ratio
+    counts : ReleasedCounts
+    rests_on : iterable of str
+        The cells it rests on: people, those with and those without success, in either arm.
+
+    Returns
+    -------
+    ReleasedNumber
+        Withheld where any of the cells is hidden.
+    """
+    if any(counts.shown[cell] is None for cell in rests_on):
+        return ReleasedNumber("ratio", None, seal=SEAL)
+    return ReleasedNumber("ratio", *(round(number, RATIO_DECIMALS) for number in (ratio.value, ratio.low, ratio.high)), seal=SEAL)
+
+
+def release_mean(mean: Estimate, counts: ReleasedCounts, rests_on: Iterable[str]) -> ReleasedNumber:
+    """Let a mean or a sum per person through, withheld where any of the cells it rests on is hidden; of many people it tells of none of them."""
+    if any(counts.shown[cell] is None for cell in rests_on):
+        return ReleasedNumber("mean", None, seal=SEAL)
+    return ReleasedNumber("mean", mean.value, mean.low, mean.high, seal=SEAL)
+
+
+def interval_around(value: float, estimate: Estimate, people: Sequence[int], rules: ReleaseRules) -> tuple[float, float]:
+    r"""Give the ends of an interval around a released value, which holds the exact interval wherever within its rounding the exact value lies.
+
+    Parameters
+    ----------
+    value : float
+        A share of some people, or shares of several groups of them added to and subtracted from each other.
+    estimate : Estimate
+        The exact one.
+    people : sequence of int
+        Released people of each share.
+    rules : ReleaseRules
+
+    Returns
+    -------
+    (float, float)
+
+    Notes
+    -----
+    With :math:`\tilde n` the fewest of the people, each end lies a multiple of :math:`b / \tilde n` away, at least as far as the exact end from the
+    exact value and :math:`\sum b / 2 \tilde n_i` more, the most by which rounding moved it. So one that excludes 0 does so before rounding too.
+    """
+    step, moved = rules.base / min(people), sum(rules.base / (2 * count) for count in people)
+    widths = estimate.value - estimate.low, estimate.high - estimate.value
+    below, above = (math.ceil(round((width + moved) / step, 9)) * step for width in widths)
+    return value - below, value + above

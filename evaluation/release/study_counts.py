@@ -1,0 +1,127 @@
+"""Which counts does a study's report rest on?
+
+People of either arm, those of them who are followed to each horizon and those with success by it, the same in every reported group at the horizon of
+the answer, and the people at each step from registered to compared. They pass the gate together, for groups add up to arms and steps lie within each
+other. A weighted share stands for as many people as it is a share of.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import combinations
+
+from evaluation.analysis.curves import ARMS
+from evaluation.analysis.effects import Arm, Effects
+from evaluation.release.counts import Counts
+from evaluation.release.rules import ReleaseRules, count_of
+from evaluation.study import Design, Study
+
+
+def people_cell(arm: str, group: tuple[str, str] | None = None) -> str:
+    """Name the cell with the people of an arm, or of a group (breakdown, level) in it."""
+    return arm if group is None else f"{arm}, {group[0]}: {group[1]}"
+
+
+def followed_cell(people: str, horizon_days: float) -> str:
+    """Name the cell with those of some people who are followed to a horizon."""
+    return f"{people}, followed {horizon_days:g} days"
+
+
+def success_cell(people: str, horizon_days: float) -> str:
+    """Name the cell with those of some people who have success by a horizon."""
+    return f"{people}, success by {horizon_days:g} days"
+
+
+def step_cell(arm: str, number: int) -> str:
+    """Name the cell with the people of an arm at a step of the attrition, numbered from 0."""
+    return f"{arm}, step {number}"
+
+
+def study_counts(study: Study, rules: ReleaseRules | None = None) -> Counts:
+    """Gather the counts that a study's report rests on, to pass the gate together.
+
+    Parameters
+    ----------
+    study : Study
+    rules : ReleaseRules, optional
+        The site's.
+
+    Returns
+    -------
+    Counts
+        Cells named as the functions of this room name them. Groups that add up to their arm are parts of a sum, others lie within it.
+    """
+    cells: dict[str, int] = {}
+    having: list[tuple[str, str]] = []
+    nested: list[tuple[str, str]] = []
+    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
+    rules = rules or ReleaseRules()
+    _add_arms(study.effects, None, cells, having, nested, rules)
+    for found in (study.registered, study.exploratory):
+        for (by, level), effects in found.effects.items():
+            for arm in ARMS:
+                groups[arm, by].append(people_cell(arm, (by, level)))
+            if isinstance(effects, Effects):
+                _add_arms(effects, (by, level), cells, having, nested, rules, only=study.design.plan.primary_days)
+            else:
+                cells |= {people_cell("treated", (by, level)): effects.treated, people_cell("control", (by, level)): effects.control}
+    sums = []
+    for (arm, _), parts in groups.items():
+        if sum(cells[part] for part in parts) == cells[arm]:
+            sums.append((arm, tuple(parts)))
+        else:
+            nested += [(arm, part) for part in parts if cells[part] <= cells[arm]]
+    nested += _add_steps(study.design, cells)
+    return Counts(cells, tuple(sums), tuple(having), tuple(nested))
+
+
+def design_counts(design: Design) -> Counts:
+    """Gather the counts that the report of a design rests on whose outcomes are closed: the people at each step.
+
+    Parameters
+    ----------
+    design : Design
+
+    Returns
+    -------
+    Counts
+        Cells named as the functions of this room name them; the arms themselves among them.
+    """
+    cells = {"treated": design.comparison.n_treated, "control": design.comparison.n_control}
+    nested = _add_steps(design, cells)
+    return Counts(cells, nested=tuple(nested))
+
+
+def _add_arms(
+    effects: Effects,
+    group: tuple[str, str] | None,
+    cells: dict[str, int],
+    having: list[tuple[str, str]],
+    nested: list[tuple[str, str]],
+    rules: ReleaseRules,
+    only: float | None = None,
+) -> None:
+    for name in ARMS:
+        arm: Arm = effects.arms[name]
+        people = people_cell(name, group)
+        cells[people] = arm.n
+        successes = []
+        for horizon, share in arm.risk.items():
+            if only not in (None, horizon):
+                continue
+            followed, success = followed_cell(people, horizon), success_cell(people, horizon)
+            cells |= {followed: share.n, success: count_of(share.value, share.n, rules)}
+            nested += [(people, followed)] if share.n <= arm.n else []
+            having.append((followed, success))
+            successes.append(success)
+        nested += [(later, earlier) for earlier, later in combinations(successes, 2) if cells[earlier] <= cells[later]]
+
+
+def _add_steps(design: Design, cells: dict[str, int]) -> list[tuple[str, str]]:
+    nested: list[tuple[str, str]] = []
+    for arm in ARMS:
+        counts = design.comparison.attrition[arm].reset_index(drop=True).dropna()
+        steps = {step_cell(arm, number): int(count) for number, count in zip(counts.index.tolist(), counts.tolist(), strict=True)}
+        cells |= steps
+        nested += [(before, after) for before, after in combinations([*steps, arm], 2) if cells[after] <= cells[before]]
+    return nested

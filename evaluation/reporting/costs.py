@@ -1,0 +1,156 @@
+"""How is it told what it cost? Never a cost over everybody who left without the cost of one additional exit beside it."""
+
+from __future__ import annotations
+
+from evaluation.analysis.costs import ACTORS, CostPerExit, Costs, CostSpec, Entry, Quotient, estimate_costs
+from evaluation.analysis.estimates import Estimate
+from evaluation.analysis.means import Totals
+from evaluation.reporting.blocks import Block, Items, Paragraph, Rows, Section, Subheading, results
+from evaluation.reporting.scene import Scene
+from evaluation.reporting.tables import Table
+from evaluation.reporting.wording import excludes_zero
+from evaluation.study import Study
+
+MILLION = 1_000_000
+PLACES = 3  # digits of a cost per exit: its interval is far wider than what lies beyond them
+
+
+def costs_of(study: Study, spec: CostSpec, scene: Scene) -> Costs | None:
+    """Set up a study's ledgers at the horizon of its answer; None where the effect is of too few people for anything to be shown."""
+    days, journey = scene.plan.primary_days, study.journey
+    effect, share = study.effects.risk_difference[days], study.effects.arms["treated"].risk[days]
+    arms = [arm.risk[days] for arm in study.effects.arms.values()]
+    if share.value == 0 or scene.hides_effects(study.effects) or any(scene.gate.hides_share(arm.value, arm.n) for arm in arms):
+        return None
+    if journey is None:
+        return estimate_costs(effect, share, spec)
+    many = {name: one for name, one in journey.totals.contrasts.items() if not any(map(scene.gate.hides, (one.treated.n, one.control.n)))}
+    return estimate_costs(effect, share, spec, Totals(many), journey.occupancy)
+
+
+def costs_section(study: Study, spec: CostSpec, scene: Scene) -> Section:
+    """Tell what one more exit cost, what each actor gains or loses, and what society does; and what is in none of it."""
+    voice, found = scene.voice, costs_of(study, spec, scene)
+    if found is None:
+        return results("costs", voice("costs"), [Paragraph(voice("costs_hidden"))], study, scene)
+    names = scene.names()
+    account = spec.budgets[0].name.within(voice.language)
+    blocks: list[Block] = [
+        Paragraph(" ".join(exit_sentences(found, scene))),
+        Rows(exit_table(found, scene)),
+        Rows(account_table(spec, scene)),
+        Paragraph(voice("costs_exit_note", **names)),
+    ]
+    if spec.other_years:
+        blocks.append(Paragraph(voice("costs_years", year=str(spec.price_year), years=voice.listing([str(year) for year in spec.other_years]))))
+    blocks += [Rows(actor_table(found, scene)), Paragraph(voice("costs_actor_note", account=account))]
+    blocks.append(Paragraph(f"{society_sentence(found, scene)} {voice('costs_society_note')}"))
+    lacking = tuple(voice(f"costs_unknown_{name}", why=voice(f"costs_{why}"), **scene.names()) for name, why in found.unknown)
+    blocks += [Subheading(voice("costs_unknown")), Items(lacking)] if lacking else []
+    return results("costs", voice("costs"), blocks, study, scene)
+
+
+def exit_sentences(found: Costs, scene: Scene) -> list[str]:
+    """Say what one more exit cost by the first account, or that it cannot be computed; every account is in the table."""
+    voice, first = scene.voice, found.per_exit[0]
+    names = {**scene.names(), "horizon": voice.span(scene.plan.primary_days)}
+    each = first.net_per_additional
+    spending = _sek(first.spending_sek, scene)
+    if each.value is None or each.low is None or each.high is None:
+        return [voice(f"costs_{each.why}", **names, spending=spending)]
+    figures = {"net": _sek(_rounded(abs(each.value)), scene), "range": _range(each.low, each.high, scene), "prices": _prices(found.spec, scene)}
+    how = {"spending": spending, "net": _sek(first.net.value, scene), "d": voice.number(100 * found.effect.value)}
+    if not found.nets:
+        return [voice("costs_additional_spending", **names, **figures), voice("costs_how_spending", **how)]
+    return [voice("costs_additional" if each.value > 0 else "costs_saving", **names, **figures), voice("costs_how", **how)]
+
+
+def exit_table(found: Costs, scene: Scene) -> Table:
+    """Show the first ledger, one account after another; spending over everybody who left is only ever a column of it."""
+    voice = scene.voice
+    rows = tuple(_account(one, found, scene) for one in found.per_exit)
+    keys = ("account", "spending", "net_each", "spending_per", "net_per", "per_gross")
+    caption = voice("costs_exit_table", **scene.names(), horizon=voice.span(scene.plan.primary_days), prices=_prices(found.spec, scene))
+    return Table(caption, tuple(voice(f"costs_{key}") for key in keys), rows)
+
+
+def account_table(spec: CostSpec, scene: Scene) -> Table:
+    """Show what each account says, and where."""
+    voice, rows = scene.voice, []
+    for one in spec.budgets:
+        total = voice.number(sum(part.sek for part in one.parts) / MILLION)
+        rows.append((one.name.within(voice.language), total, str(one.price_year), voice.count(one.participants), one.source.within(voice.language)))
+    head = (*(voice(f"costs_{key}") for key in ("account", "total", "price_year", "participants")), voice("goals_source"))
+    return Table(voice("costs_account_table"), head, tuple(rows))
+
+
+def actor_table(found: Costs, scene: Scene) -> Table:
+    """Show the second ledger, each actor's lines and their sum, and last the third: the sum of the sums."""
+    voice, rows, marks = scene.voice, [], []
+    for actor in ACTORS:
+        mine = [entry for entry in found.entries if actor in entry.value]
+        for entry in mine:
+            rows.append((_item(entry, scene), voice(f"costs_actor_{actor}"), *_gain(entry.value[actor], scene), _source(entry, found, scene)))
+            marks.append("")
+        if mine:
+            rows.append((voice("costs_sum"), voice(f"costs_actor_{actor}"), *_gain(found.actors[actor], scene), ""))
+            marks.append("strong")
+    rows.append((voice("costs_sum"), voice("costs_society"), *_gain(found.society, scene), ""))
+    head = (voice("costs_entry"), voice("costs_who"), voice("costs_gain"), voice("interval"), voice("goals_source"))
+    return Table(voice("costs_actor_table", prices=_prices(found.spec, scene)), head, tuple(rows), (*marks, "strong"))
+
+
+def society_sentence(found: Costs, scene: Scene) -> str:
+    """Say whether society gains or loses, where that can be said."""
+    voice, gain = scene.voice, found.society
+    if gain.std_error == 0 and len(found.entries) == 1:
+        return voice("costs_society_fixed", amount=_sek(gain.value, scene))
+    interval = _range(gain.low, gain.high, scene)
+    if gain.std_error > 0 and not excludes_zero(gain):
+        return voice("costs_society_unsure", range=interval)
+    return voice("costs_society_gain" if gain.value > 0 else "costs_society_loss", amount=_sek(abs(gain.value), scene), range=interval)
+
+
+def _account(one: CostPerExit, found: Costs, scene: Scene) -> tuple[str, ...]:
+    voice, unknown = scene.voice, scene.voice("costs_net_unknown")
+    net = (voice.number(one.net.value, 0), _quotient(one.net_per_additional, scene)) if found.nets else (unknown, unknown)
+    spending, gross = voice.number(one.spending_sek, 0), voice.number(_rounded(one.per_gross_exit_sek), 0)
+    return (one.budget.name.within(voice.language), spending, net[0], _quotient(one.spending_per_additional, scene), net[1], gross)
+
+
+def _prices(spec: CostSpec, scene: Scene) -> str:
+    return scene.voice("costs_prices_mixed") if spec.other_years else scene.voice("costs_prices", year=str(spec.price_year))
+
+
+def _quotient(one: Quotient, scene: Scene) -> str:
+    if one.value is None or one.low is None or one.high is None:
+        return scene.voice("costs_not")
+    return f"{scene.voice.number(_rounded(one.value), 0)} ({_range(one.low, one.high, scene)})"
+
+
+def _range(low: float, high: float, scene: Scene) -> str:
+    return scene.voice.range(_rounded(low), _rounded(high), 0)
+
+
+def _rounded(sek: float) -> float:
+    """Keep three digits, and no fraction of a krona."""
+    digits = len(str(int(abs(sek))))
+    return round(sek, min(0, PLACES - digits))
+
+
+def _gain(one: Estimate, scene: Scene) -> tuple[str, str]:
+    return scene.voice.signed(one.value, 0), scene.voice.range(one.low, one.high, 0, signed=True)
+
+
+def _sek(amount: float, scene: Scene) -> str:
+    return scene.voice("costs_sek", amount=scene.voice.number(amount, 0))
+
+
+def _item(entry: Entry, scene: Scene) -> str:
+    return scene.voice("costs_spent", **scene.names()) if entry.price is None else entry.price.name.within(scene.voice.language)
+
+
+def _source(entry: Entry, found: Costs, scene: Scene) -> str:
+    told = found.spec.budgets[0].source if entry.price is None else entry.price.source
+    source, year = told.within(scene.voice.language), None if entry.price is None else entry.price.price_year
+    return source if year is None else f"{source} ({year})"

@@ -1,0 +1,1 @@
+"""What would change the conclusion: placebos, negative controls, other choices."""

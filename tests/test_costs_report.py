@@ -1,0 +1,224 @@
+"""What it cost, on the page: no cost without what it must be read with, no number where there is none, the same in both languages."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import cast, get_args
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from evaluation.analysis.costs import Budget, BudgetPart, Costs, CostSpec, Price, estimate_costs
+from evaluation.analysis.estimates import Clusters, Estimate, Unit
+from evaluation.analysis.goals import Words
+from evaluation.analysis.means import Contrast, Totals
+from evaluation.plan import DisclosureSection, Language, RegisterPlan, SubgroupSection, load_plan
+from evaluation.registers.cleaning import clean_registers
+from evaluation.registers.synthetic.simulate import simulate_registers
+from evaluation.registers.validation import read_registers
+from evaluation.reporting.blocks import Items, Paragraph, Rows
+from evaluation.reporting.costs import account_table, actor_table, costs_of, costs_section, exit_sentences, exit_table, society_sentence
+from evaluation.reporting.disclosure import Gate
+from evaluation.reporting.scene import Scene, scene_of
+from evaluation.reporting.wording import Voice
+from evaluation.study import Study, analyse_study, design_study
+
+pytestmark = pytest.mark.filterwarnings("ignore::evaluation.errors.UnmatchedWarning")  # who is compared is tested elsewhere
+
+PROJECT = Path(__file__).parents[1]
+PEOPLE = 100
+OWN = Clusters(np.arange(PEOPLE), np.arange(PEOPLE), np.ones(PEOPLE))
+PAY = Price(name=Words(sv="Lön", en="Pay"), quantity="earnings_sek", sek=1, receiver="individual", source=Words(sv="lön", en="pay"))
+SICK = Price(
+    name=Words(sv="Sjukpenning", en="Sickness benefit"),
+    quantity="sick_days",
+    sek=500,
+    payer="state",
+    receiver="individual",
+    price_year=2022,
+    source=Words(sv="medelvärde", en="mean"),
+)
+
+
+@pytest.fixture(params=get_args(Language))
+def language(request: pytest.FixtureRequest) -> Language:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def plan() -> RegisterPlan:
+    plan = load_plan(PROJECT / "reports/malmokraften")
+    assert isinstance(plan, RegisterPlan)
+    return plan
+
+
+def scene(plan: RegisterPlan, language: Language) -> Scene:
+    return Scene(plan, Voice(language, plan.unit), cast("object", None), Gate(0))  # type: ignore[arg-type]
+
+
+def estimate(value: float, error: float, unit: Unit = "sek", seed: int = 0) -> Estimate:
+    influence = np.random.default_rng(seed).normal(size=PEOPLE)
+    return Estimate("number", value, influence * error / np.sqrt(influence @ influence), OWN, unit, n=PEOPLE)
+
+
+def budget(sek: float = 69e6, participants: int = 4_000, year: int = 2022) -> Budget:
+    name, source = Words(sv="Fas 2.0", en="Phase 2.0"), Words(sv="beslut", en="decision")
+    return Budget(name=name, parts=(BudgetPart(payer="eu", sek=sek),), participants=participants, price_year=year, source=source)
+
+
+def ledgers(*prices: Price, points: float = 0.08, error: float = 0.01, sick: float = 0.0, pay: float = 0.0, pay_error: float = 0.0) -> Costs:
+    gaps = {"sick_days": estimate(sick, 0.2, seed=3), "earnings_sek": estimate(pay, pay_error, seed=4)}
+    totals = Totals({name: Contrast(gap, gap, gap) for name, gap in gaps.items()})
+    spec = CostSpec(price_year=2022, budgets=(budget(), budget(participants=5_600)), prices=prices)
+    return estimate_costs(estimate(points, error, "probability", 1), estimate(0.5, 0.01, "probability", 2), spec, totals)
+
+
+def read(text: str, language: Language) -> list[float]:
+    found = re.findall(r"[+−]?\d[\d.,\u202f]*", text)
+    plain = [one.rstrip(".,").replace("−", "-").replace("\u202f", "") for one in found]
+    return [float(one.replace(",", ".") if language == "sv" else one.replace(",", "")) for one in plain]
+
+
+# --- the first ledger
+
+
+@pytest.mark.hand
+def test_the_table_has_the_number_a_calculator_gives(plan: RegisterPlan, language: Language) -> None:
+    found = ledgers()
+    row = exit_table(found, scene(plan, language)).rows[0]
+    assert read(row[1], language) == [17_250]
+    assert read(row[3], language)[0] == 216_000  # 215,625 in three digits
+    assert read(row[5], language) == [34_500]
+    assert row[2] == row[4] == {"sv": "inte känd", "en": "not known"}[language]  # nothing but spending has been priced
+    accounts = account_table(found.spec, scene(plan, language)).rows
+    assert [read(one[1], language) + read(one[3], language) for one in accounts] == [[69.0, 4_000], [69.0, 5_600]]
+
+
+def test_with_other_spending_known_the_net_cost_stands_beside_the_gross(plan: RegisterPlan, language: Language) -> None:
+    found = ledgers(SICK, sick=4.0)
+    row = exit_table(found, scene(plan, language)).rows[0]
+    assert read(row[2], language) == [19_250]
+    assert read(row[4], language)[0] == 241_000  # 240,625
+    said = " ".join(exit_sentences(found, scene(plan, language)))
+    assert 241_000 in read(said, language)
+    assert {"sv": "netto", "en": "net"}[language] in said
+
+
+def test_where_nothing_can_be_divided_no_number_is_given(plan: RegisterPlan, language: Language) -> None:
+    for found, word in (
+        (ledgers(points=0.01, error=0.01), {"sv": "för osäker", "en": "too uncertain"}),
+        (ledgers(points=-0.05), {"sv": "färre, inte fler", "en": "fewer, not more"}),
+    ):
+        said = " ".join(exit_sentences(found, scene(plan, language)))
+        cannot = {"sv": "kan inte beräknas", "en": "cannot be computed"}[language]
+        assert cannot in said
+        assert word[language] in said
+        assert read(said, language) == [17_250]
+        assert exit_table(found, scene(plan, language)).rows[0][3] == cannot
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(points=st.floats(-0.3, 0.3), error=st.floats(0.001, 0.1), sick=st.floats(-60, 60), language=st.sampled_from(get_args(Language)))
+def test_a_sentence_never_contradicts_its_number(plan: RegisterPlan, points: float, error: float, sick: float, language: Language) -> None:
+    found = ledgers(SICK, points=points, error=error, sick=sick)
+    said, each = " ".join(exit_sentences(found, scene(plan, language))), found.per_exit[0].net_per_additional
+    computed = found.effect.low > 0
+    assert (each.value is not None) == computed
+    cannot, saving = {"sv": ("kan inte beräknas", "besparing"), "en": ("cannot be computed", "saving")}[language]
+    assert (cannot in said) != computed
+    assert (saving in said) == (each.value is not None and each.value <= 0)
+
+
+def test_the_cost_over_everybody_who_left_is_never_alone(plan: RegisterPlan, language: Language) -> None:
+    for found in (ledgers(), ledgers(points=0.001), ledgers(SICK, sick=3.0)):
+        look = scene(plan, language)
+        table = exit_table(found, look)
+        assert len(table.head) == 6
+        for row in table.rows:
+            assert all(row[3:6])
+        gross = table.rows[0][5]
+        others = [*exit_sentences(found, look), society_sentence(found, look), *(" ".join(row) for row in actor_table(found, look).rows)]
+        assert not any(gross in text for text in others)
+
+
+# --- the second and third
+
+
+@pytest.mark.hand
+def test_each_actor_s_lines_add_up_and_the_actors_to_society(plan: RegisterPlan, language: Language) -> None:
+    rows = actor_table(ledgers(SICK, PAY, sick=4.0, pay=20_000), scene(plan, language)).rows
+    gains = [(row[1], read(row[2], language)[0]) for row in rows]
+    names = {
+        "sv": ("EU (ESF)", "Staten", "Deltagaren", "Samhället som helhet"),
+        "en": ("EU (ESF)", "The state", "The participant", "Society as a whole"),
+    }
+    eu, state, person, society = names[language]
+    expected = [(eu, -17_250), (eu, -17_250), (state, -2_000), (state, -2_000), (person, 2_000), (person, 20_000), (person, 22_000), (society, 2_750)]
+    assert gains == expected
+
+
+@pytest.mark.parametrize(
+    ("pay", "error", "said"),
+    [(60_000, 5_000, "en vinst för samhället"), (1_000, 100, "en förlust för samhället"), (18_000, 5_000, "går det inte att säga")],
+)
+def test_society_gains_only_where_that_can_be_said(plan: RegisterPlan, pay: float, error: float, said: str) -> None:
+    sentence = society_sentence(ledgers(PAY, pay=pay, pay_error=error), scene(plan, "sv"))
+    for words in ("en vinst för samhället", "en förlust för samhället", "går det inte att säga"):
+        assert (words in sentence) == (words == said)
+
+
+def test_where_only_spending_is_known_society_is_not_said_to_lose(plan: RegisterPlan) -> None:
+    sentence = society_sentence(ledgers(), scene(plan, "sv"))
+    assert "återstår bara utgiften" in sentence
+    assert "förlust" not in sentence
+
+
+# --- a study
+
+
+@pytest.fixture(scope="module")
+def study(plan: RegisterPlan) -> Study:
+    asked = plan.model_copy(
+        update={
+            "cohort": plan.cohort.model_copy(update={"covariates": ("age", "kon", "days_jug"), "candidates": 5}),
+            "matching": plan.matching.model_copy(update={"exact": ("trial", "duration_band"), "ratio": 1}),
+            "subgroups": SubgroupSection(),
+            "disclosure": DisclosureSection(threshold=0),
+        }
+    )
+    registers = clean_registers(read_registers(simulate_registers(250, 2_000, seed=1).tables))
+    return analyse_study(registers, design_study(registers, asked))
+
+
+def test_a_study_s_own_days_and_months_are_priced(plan: RegisterPlan, study: Study) -> None:
+    subsidy = SICK.model_copy(update={"quantity": "subsidised_months", "sek": 10_000.0, "receiver": None})
+    found = costs_of(study, CostSpec(price_year=2022, budgets=(budget(),), prices=(SICK, PAY, subsidy)), scene(plan, "sv"))
+    assert found is not None
+    assert study.journey is not None
+    assert {name for name, _ in found.unknown} == {"ordinary", "programme_months", "assistance_months"}
+    totals, occupancy = study.journey.totals.contrasts, study.journey.occupancy.to_frame()
+    priced = occupancy[occupancy["state"].isin(["nystartsjobb", "arbete_subventionerat", "arbete_lonebidrag"])]
+    by_month = priced.groupby("month")["effect"].sum()
+    months = np.trapezoid(by_month.to_numpy(), by_month.index.to_numpy(dtype=float))
+    sick, pay = totals["sick_days"].difference, totals["earnings_sek"].difference
+    assert found.per_exit[0].net.value == pytest.approx(17_250 + 500 * sick.value + 10_000 * months, rel=1e-9)
+    assert found.actors["individual"].value == pytest.approx(500 * sick.value + pay.value, rel=1e-9)
+    assert found.society.value == pytest.approx(pay.value - 17_250 - 10_000 * months, rel=1e-9)
+
+
+def test_a_section_says_what_it_lacks_and_hides_what_is_of_few(study: Study, language: Language) -> None:
+    found = study
+    spec = CostSpec(price_year=2022, budgets=(budget(year=2020),))
+    section = costs_section(found, spec, scene_of(found.design, language))
+    lacking = next(block for block in section.blocks if isinstance(block, Items))
+    assert len(lacking.items) == 6  # nothing is priced
+    said = " ".join(block.text for block in section.blocks if isinstance(block, Paragraph))
+    assert {"sv": "Belopp från 2020 är inte omräknade till 2022", "en": "Amounts from 2020 are not converted to 2022"}[language] in said
+    assert {"sv": "i 2022 års priser", "en": "in 2022 prices"}[language] not in said.split("2020")[0]
+    look = scene_of(found.design, language)
+    few = replace(look, gate=Gate(10**6))
+    assert costs_of(found, spec, few) is None
+    hidden = costs_section(found, spec, few)
+    assert not any(isinstance(block, Rows) for block in hidden.blocks)
