@@ -16,7 +16,7 @@ from evaluation import estimate_effects, followup_from_table, scores_from_table,
 from evaluation.registers.synthetic.truth import true_effects
 
 PROJECT = Path(__file__).parents[1]
-ROOMS = ("verify", "answers", "page", "flat_worlds", "stack_worlds", "register_worlds")
+ROOMS = ("verify", "answers", "validation_page", "flat_worlds", "stack_worlds", "register_worlds")
 PAGE = PROJECT / "docs" / "validation.md"
 SMALL = (600, 6_000)  # participants and others: seconds, and a standard error of about three points
 FAR = 3.5  # standard errors: one in two thousand by chance, and the seeds are fixed
@@ -85,13 +85,13 @@ def test_short_cuts_miss_no_goal_and_a_written_reason_goes_with_its_row(rooms: S
     happened = pd.DataFrame(
         [("w", "1:1", "some group differs, Holm", 400, 0.10, 0.015)], columns=["world", "method", "what", "runs", "share", "mc_error"]
     )
-    missed = rooms.page.outside(table, happened, rooms.verify.REASONS)
+    missed = rooms.validation_page.outside(table, happened, rooms.verify.REASONS)
     assert [(label, bool(why)) for label, _, why in missed] == [
         ("w, 1:1, E1", False),
         ("sorted by what no column shows, 1:1, E1", True),
         ("w, 1:1, some group differs, Holm", False),
     ]
-    assert rooms.page.outside(table.iloc[1:2], happened.assign(share=0.06), {}) == []
+    assert rooms.validation_page.outside(table.iloc[1:2], happened.assign(share=0.06), {}) == []
 
 
 @pytest.mark.hand

@@ -2,7 +2,7 @@
 
 Run by `make verify`, which rewrites docs/validation.md, and with `--quick` by `make verify-quick`, which fails if a row misses its bound. Every
 figure is from synthetic people through the public functions an evaluator calls: registers (register_worlds.py), tables (flat_worlds.py) and stacks
-of trials (stack_worlds.py). What many worlds say together is arithmetic (answers.py), and is told in page.py."""
+of trials (stack_worlds.py). What many worlds say together is arithmetic (answers.py), and is told in validation_page.py."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ import pandas as pd
 import register_worlds
 import stack_worlds
 from answers import BEYOND, Answer, Failure, Rate, gathered, rates, summarise
-from page import PAGE, SHORT_CUTS, UNSEEN, flat_sections, outside, told_missed, told_registers, told_traps
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from validation_page import PAGE, SHORT_CUTS, UNSEEN, flat_sections, outside, told_missed, told_registers, told_traps
 
 from evaluation.errors import UnmatchedWarning
 
