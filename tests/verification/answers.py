@@ -18,6 +18,7 @@ Z = 1.959964
 POINT = 0.01  # one percentage point
 HORIZON = 730  # days: half a point of bias, the goal, is so many days of a restricted mean
 MOST_BIAS = {"E1": 0.5 * POINT, "E2": 0.5 * POINT, "E3": 0.5 * POINT * HORIZON, "log HR": 0.02}  # the goal; of a hazard ratio, 2 per cent
+FEWEST_FOR_SPREAD = 10  # runs: of fewer the spread is itself mostly chance
 COVERED = (0.935, 0.965)  # the goal
 BEYOND = 3.0  # Monte Carlo errors beyond a goal that are no longer chance: one row in 740, and there are about a hundred
 
@@ -120,7 +121,8 @@ def beyond_goal(row: pd.Series, beyond: float = BEYOND) -> str:
     """Say how a row misses the goal by more than chance explains; empty where it does not."""
     kind = str(row["what"]).partition(",")[0]
     faults = []
-    if abs(row["bias"]) > MOST_BIAS[kind] + beyond * row["mc_error"]:
+    error = row["mc_error"] * (1.0 if row["runs"] >= FEWEST_FOR_SPREAD else row["se_ratio"])  # else from the standard errors reported
+    if abs(row["bias"]) > MOST_BIAS[kind] + beyond * error:
         faults.append("bias")
     low, high = COVERED
     if row["coverage"] < low - beyond * chance_error(low, row["runs"]):
