@@ -1,9 +1,13 @@
 """What the tests of the analysis floor share: a study drawn by hand, studies from arrays, the real studies R was given, and the jackknife."""
 
+import importlib
 import json
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
@@ -180,3 +184,21 @@ def romeo(reference) -> Matched:
 def _pairs(content: dict) -> pd.DataFrame:
     pairs = pd.DataFrame(content["pairs"], columns=["treated", "control"])
     return pairs.astype(str).rename_axis("set").reset_index().melt(id_vars="set", value_name="person")
+
+
+VERIFICATION = Path(__file__).parent / "verification"
+
+
+@pytest.fixture(scope="session")
+def scripts() -> Callable[..., AbstractContextManager[list[ModuleType]]]:
+    """Import scripts of tests/verification, which find one another by lying side by side, and forget them afterwards."""
+
+    @contextmanager
+    def imported(*names: str) -> Iterator[list[ModuleType]]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "path", [str(VERIFICATION), *sys.path])
+            yield [importlib.import_module(name) for name in names]
+        for name in names:
+            sys.modules.pop(name, None)
+
+    return imported

@@ -18,6 +18,7 @@ NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
 
 ROAD = (
     "errors",
+    "whole",
     "showing",
     "registers",
     "design",
@@ -34,8 +35,9 @@ ROAD = (
 FRONT_DOOR = {Path("cli/__init__.py"), Path("example.py")}  # who may use the package's public names, as a user does
 DRAWS = "reporting/figures"
 WRITES = {
-    *(Path("cli/init.py"), Path("cli/registers.py"), Path("cli/studies.py"), Path("reporting/report.py"), Path("reporting/exchange.py")),
-    *(Path("registers/synthetic/writing.py"), Path("registers/snapshot.py"), Path("sensitivity/finished.py"), Path("sensitivity/run.py")),
+    *(Path("whole.py"), Path("cli/init.py"), Path("cli/registers.py"), Path("cli/studies.py")),
+    *(Path("reporting/report.py"), Path("reporting/exchange.py")),
+    *(Path("registers/synthetic/writing.py"), Path("registers/snapshot.py"), Path("sensitivity/run.py")),
 }
 HEAVY = {"formulaic", "lifelines", "openpyxl", "pyreadstat", "sklearn", "sqlalchemy", "weasyprint"}  # loaded only where a study asks for them
 MODE_TO_WRITE = re.compile(r"[rbt]*[wax+][rwaxbt+]*")

@@ -21,7 +21,7 @@ from evaluation.plan import load_plan
 from evaluation.registers.cleaning import CleanRegisters
 from evaluation.release.check import check_release
 from evaluation.release.study_counts import people_cell
-from evaluation.reporting import bundle
+from evaluation.reporting import bundle, report
 from evaluation.reporting import exchange as exchange_room
 from evaluation.reporting.bundle import EXCHANGED, Bundle, write_bundle
 from evaluation.reporting.exchange import beside, exchange
@@ -220,7 +220,8 @@ def test_a_machine_without_pango_writes_the_rest_and_says_so(study: Study, tmp_p
     def missing(_: object) -> None:
         raise PdfError("the PDF needs the library Pango")
 
-    monkeypatch.setattr(bundle, "print_pages", missing)
+    monkeypatch.setattr(report, "render_pdf", missing)
+    monkeypatch.setattr(bundle, "print_pages", report.print_pages)
     with pytest.warns(PdfWarning, match="written without its PDF: the PDF needs the library Pango"):
         found = write_bundle(study, tmp_path)
     assert not list(tmp_path.rglob("*.pdf"))

@@ -1,10 +1,7 @@
 """The table of other programs: ours is R's, and every digit in which another program differs is explained."""
 
-import importlib
 import math
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -12,7 +9,6 @@ import pytest
 
 from evaluation.analysis.hazards import RiskSets, cox_log_ratio
 
-VERIFICATION = Path(__file__).parent / "verification"
 SAME_FORMULA = 1e-8  # R prints 11 digits
 R_CONVERGED = 2e-7  # relative: R stops its Newton steps there
 SAME_FIT = 2e-5  # relative: lifelines stops its Newton steps there; with ties they are a hundredth apart
@@ -21,12 +17,9 @@ OTHER_SETTINGS = {"its standard error"}  # rows in which R has another setting, 
 
 
 @pytest.fixture(scope="module")
-def software() -> Iterator[ModuleType]:
-    sys.path.insert(0, str(VERIFICATION))
-    try:
-        yield importlib.import_module("software")
-    finally:
-        sys.path.remove(str(VERIFICATION))
+def software(scripts) -> Iterator[ModuleType]:
+    with scripts("software") as (found,):
+        yield found
 
 
 @pytest.fixture(scope="module")

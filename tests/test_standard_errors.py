@@ -1,25 +1,18 @@
 """The comparison of four standard errors: its arithmetic by hand, and a few of its worlds."""
 
-import importlib
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 
-VERIFICATION = Path(__file__).parent / "verification"
 FAR = 5.0  # Monte Carlo errors of a mean of few standard errors
 
 
 @pytest.fixture(scope="module")
-def room() -> Iterator[ModuleType]:
-    sys.path.insert(0, str(VERIFICATION))
-    try:
-        yield importlib.import_module("standard_errors")
-    finally:
-        sys.path.remove(str(VERIFICATION))
+def room(scripts) -> Iterator[ModuleType]:
+    with scripts("standard_errors") as (found,):
+        yield found
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,7 @@
 """The verification's own arithmetic and truths, one small world of each kind, and what the committed page must say."""
 
-import importlib
 import math
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,13 +26,9 @@ FLAT_COVERED = 92.9  # per cent: a coverage of 95 is found below it once in 700 
 
 
 @pytest.fixture(scope="module")
-def rooms() -> Iterator[SimpleNamespace]:
-    """Import the rooms of tests/verification, which are scripts beside each other."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "path", [str(PROJECT / "tests" / "verification"), *sys.path])
-        yield SimpleNamespace(**{name: importlib.import_module(name) for name in ROOMS})
-    for name in ROOMS:
-        sys.modules.pop(name, None)
+def rooms(scripts) -> Iterator[SimpleNamespace]:
+    with scripts(*ROOMS) as found:
+        yield SimpleNamespace(**dict(zip(ROOMS, found, strict=True)))
 
 
 def table_under(heading: str) -> pd.DataFrame:

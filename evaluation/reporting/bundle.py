@@ -27,7 +27,7 @@ import pandas as pd
 
 from evaluation.analysis.curves import ARMS
 from evaluation.design.designs import Designs
-from evaluation.errors import PdfError, PdfWarning, Problem
+from evaluation.errors import PdfWarning, Problem
 from evaluation.plan import Language
 from evaluation.registers.cleaning import CleanRegisters
 from evaluation.release.check import CONTEXT, check_release
@@ -168,11 +168,7 @@ def page_outputs(pages: Mapping[Language, Page], *, pdf: bool) -> list[Output]:
         If this machine cannot make the PDF.
     """
     texts = {language: render_page("report.html.j2", page) for language, page in pages.items()}
-    printed: dict[Language, bytes] = {}
-    try:
-        printed |= print_pages(texts) if pdf else {}
-    except PdfError as missing:
-        warnings.warn(f"the HTML is written without its PDF: {missing}", PdfWarning, stacklevel=2)
+    printed = print_pages(texts) if pdf else {}
     outputs = []
     for language, text in texts.items():
         outputs.append(Output(f"report.{language}.html", words("file_page", language), text.encode()))

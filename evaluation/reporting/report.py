@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
-import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ from evaluation.reporting.sections import compose_page
 from evaluation.reporting.wording import Voice
 from evaluation.sensitivity.table import Sensitivity
 from evaluation.study import Design, Study
+from evaluation.whole import write_whole
 
 LONG_PAGE_CHARACTERS = 500_000  # such a page takes WeasyPrint longer than a second interpreter needs to start
 
@@ -77,18 +76,14 @@ def write_reports(
         )
         for language in languages
     }
-    printed: dict[Language, bytes] = {}
-    try:
-        printed |= print_pages(pages) if pdf else {}
-    except PdfError as missing:
-        warnings.warn(f"the HTML is written without its PDF: {missing}", PdfWarning, stacklevel=2)
+    printed = print_pages(pages) if pdf else {}
     written = []
     for language, page in pages.items():
         name = _file_name(study, language)
         written.append(write_page(folder, name, page))
         beside = written[-1].with_suffix(".pdf")
         if language in printed:
-            written.append(_write_whole(folder, beside.name, printed[language]))
+            written.append(write_whole(beside, printed[language]))
         else:
             beside.unlink(missing_ok=True)
     return tuple(written)
@@ -152,7 +147,7 @@ def write_pdf(html_file: str | Path) -> Path:
         If this machine cannot make it; the message says what to install.
     """
     page = Path(html_file)
-    return _write_whole(page.parent, page.with_suffix(".pdf").name, render_pdf(page.read_text(encoding="utf-8")))
+    return write_whole(page.with_suffix(".pdf"), render_pdf(page.read_text(encoding="utf-8")))
 
 
 def render_report(
@@ -215,30 +210,25 @@ def write_page(folder: str | Path, name: str, text: str) -> Path:
     Path
         The written file.
     """
-    return _write_whole(folder, name, text.encode())
+    return write_whole(Path(folder) / name, text.encode())
 
 
 def print_pages(pages: Mapping[Language, str]) -> dict[Language, bytes]:
-    """Give the pages as PDF, long ones side by side."""
+    """Give the pages as PDF, long ones side by side; none, with a warning, where this machine cannot make them.
+
+    Warns
+    -----
+    PdfWarning
+        That says what to install.
+    """
     side_by_side = min(len(pages), joblib.cpu_count()) if any(len(page) > LONG_PAGE_CHARACTERS for page in pages.values()) else 1
-    made = joblib.Parallel(n_jobs=side_by_side, backend="loky")(joblib.delayed(render_pdf)(page) for page in pages.values())
+    try:
+        made = joblib.Parallel(n_jobs=side_by_side, backend="loky")(joblib.delayed(render_pdf)(page) for page in pages.values())
+    except PdfError as missing:
+        warnings.warn(f"the HTML is written without its PDF: {missing}", PdfWarning, stacklevel=3)
+        return {}
     return dict(zip(pages, made, strict=True))
 
 
 def _file_name(study: Study | Design, language: Language) -> str:
     return f"{'report' if isinstance(study, Study) else 'design'}.{language}.html"
-
-
-def _write_whole(folder: str | Path, name: str, content: bytes) -> Path:
-    target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(dir=target, prefix=f".{name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        Path(beside).chmod(0o644)
-        Path(beside).replace(target / name)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
-    return target / name

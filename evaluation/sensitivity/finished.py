@@ -6,15 +6,14 @@ What is kept are estimates, no person's record; but they are unrounded and count
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 
 from evaluation.sensitivity.rows import Finding, Row
+from evaluation.whole import write_whole
 
 
 def read_finished(folder: Path, name: str, fingerprint: str) -> Finding | None:
@@ -33,12 +32,7 @@ def keep_finished(folder: Path, name: str, fingerprint: str, finding: Finding) -
     """Keep what a probe found: whole, or not at all."""
     tables = {key: {"columns": list(table.columns), "data": table.to_numpy().tolist()} for key, table in finding.tables.items()}
     text = json.dumps({"fingerprint": fingerprint, "probe": name, "rows": [asdict(row) for row in finding.rows], "tables": tables}, indent=1)
-    folder.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(dir=folder)
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        stream.write(text)
-    Path(beside).chmod(0o644)
-    Path(beside).replace(_file(folder, name))
+    write_whole(_file(folder, name), text.encode())
 
 
 def _file(folder: Path, name: str) -> Path:

@@ -69,8 +69,7 @@ def probe_sensitivity(
     ``parallel_config(backend="dask")`` with a client of a cluster that shares `folder`. The numbers are the same.
     """
     baseline = _baseline(source, study)
-    mark = _mark(baseline)
-    probes = fixed_list(baseline)
+    mark, probes = _mark(baseline), fixed_list(baseline)
     found = {probe.name: read_finished(folder, probe.name, mark) for probe in probes} if folder else dict.fromkeys(probe.name for probe in probes)
     waiting = [probe for probe in probes if found[probe.name] is None]
     for name, finding in _asked(baseline, waiting, folder):
@@ -79,24 +78,29 @@ def probe_sensitivity(
             keep_finished(folder, name, mark, finding)
         if progress:
             progress(sum(kept is not None for kept in found.values()), len(probes), name)
-    own = answer(BASELINE, "", baseline.effects, baseline.horizon_days)
-    rows = [row for probe in probes for row in _whole(found[probe.name]).rows]
-    tables = {(probe.name, key): table for probe in probes for key, table in _whole(found[probe.name]).tables.items()}
-    return Sensitivity(own, arranged(own, rows), tables, baseline.horizon_days)
+    return _gathered(baseline, {name: finding for name, finding in found.items() if finding is not None})
 
 
 def finished_sensitivity(source: pd.DataFrame | CleanRegisters, study: Study, folder: Path) -> Sensitivity | None:
     """Give the sensitivity analysis kept in a folder, if every probe of the same data, plan and code is there; otherwise None."""
-    baseline = _baseline(source, study)
-    mark = _mark(baseline)
-    if any(read_finished(folder, probe.name, mark) is None for probe in fixed_list(baseline)):
+    if not folder.is_dir():
         return None
-    return probe_sensitivity(source, study, folder=folder)
+    baseline = _baseline(source, study)
+    mark, kept = _mark(baseline), dict[str, Finding]()
+    for probe in fixed_list(baseline):
+        finding = read_finished(folder, probe.name, mark)
+        if finding is None:
+            return None
+        kept[probe.name] = finding
+    return _gathered(baseline, kept)
 
 
-def _whole(finding: Finding | None) -> Finding:
-    assert finding is not None
-    return finding
+def _gathered(baseline: Baseline, found: dict[str, Finding]) -> Sensitivity:
+    """Put what every probe found, in the order of the list, around the study's own answer."""
+    own = answer(BASELINE, "", baseline.effects, baseline.horizon_days)
+    rows = [row for finding in found.values() for row in finding.rows]
+    tables = {(name, key): table for name, finding in found.items() for key, table in finding.tables.items()}
+    return Sensitivity(own, arranged(own, rows), tables, baseline.horizon_days)
 
 
 def _baseline(source: pd.DataFrame | CleanRegisters, study: Study) -> Baseline:
