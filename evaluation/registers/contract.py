@@ -13,8 +13,8 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -101,13 +101,20 @@ def load_contract(codes_folder: str | Path | None = None) -> Contract:
     SchemaError
         If a code list of the site cannot be read as one.
     """
+    ours, described = _ours()
+    if not codes_folder:
+        return ours
+    return replace(ours, codes={**ours.codes, **_own_lists(Path(codes_folder), described, ours.codes)})
+
+
+@cache
+def _ours() -> tuple[Contract, dict[str, dict[str, str]]]:
+    """Read what comes with the package, and how it describes its code lists; once, for these files do not change while it runs."""
     package = json.loads(files("data_schema").joinpath("datapackage.json").read_text(encoding="utf-8"))
     tables = {entry["name"]: load_schema(entry["name"]) for entry in package["resources"] if "schema" in entry}
     lists = {Path(entry["path"]).stem: entry for entry in package["resources"] if "schema" not in entry}
     codes = {name: _code_list(name, entry, files("data_schema").joinpath(entry["path"])) for name, entry in lists.items()}
-    if codes_folder:
-        codes |= _own_lists(Path(codes_folder), lists, codes)
-    return Contract(package["version"], tables, codes)
+    return Contract(package["version"], tables, codes), lists
 
 
 def _own_lists(folder: Path, described: dict[str, dict[str, str]], ours: dict[str, CodeList]) -> dict[str, CodeList]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -76,8 +77,6 @@ class SyntheticRegisters:
     spec : Simulation
     tables : dict of str to DataFrame
         As an agency would deliver them; `read_registers(tables)` is the door.
-    truth : DataFrame
-        True effects on the participants, from `true_effects`.
     potential : DataFrame
         What happens to each participant in each world, from `potential_outcomes`.
     states : DataFrame
@@ -90,11 +89,15 @@ class SyntheticRegisters:
 
     spec: Simulation
     tables: Tables
-    truth: pd.DataFrame
     potential: pd.DataFrame
     states: pd.DataFrame
     margins: pd.DataFrame
     planted: dict[str, int]
+
+    @cached_property
+    def truth(self) -> pd.DataFrame:
+        """The true effects on the participants, from `true_effects`; averaged when first asked for."""
+        return true_effects(self.potential)
 
 
 def simulate_registers(
@@ -166,7 +169,6 @@ def simulate_registers(
     return SyntheticRegisters(
         spec,
         tables,
-        true_effects(potential),
         potential,
         pd.concat([states, sick_states]).sort_values(["lopnr", "start"], ignore_index=True),
         compare_margins(tables, potential),

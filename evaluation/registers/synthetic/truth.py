@@ -33,6 +33,7 @@ WITHIN_DAYS = 365  # how lasting a success is is asked of those who succeeded wi
 SUCCESSES = [walk.STATES[state] for state in walk.SUCCESS]
 
 Worlds = dict[str, pd.DataFrame]
+Occupied = dict[str, NDArray[np.intp]]  # state numbers by month, of each world
 
 
 def potential_outcomes(people: People, ids: NDArray[np.object_], worlds: dict[str, walk.Path]) -> pd.DataFrame:
@@ -72,15 +73,15 @@ def true_effects(potential: pd.DataFrame) -> pd.DataFrame:
         horizon are counted, as in an estimate with equal potential follow-up. Differences of effects between two levels are rows of their own,
         without `started` and `otherwise`.
     """
-    counted = potential.astype({f"state_{month}": pd.CategoricalDtype(list(walk.STATES)) for month in range(len(STATE_DAYS))})
-    wide = {str(name): part.reset_index(drop=True) for name, part in counted.groupby("world")}
+    wide = {str(name): part.reset_index(drop=True) for name, part in potential.groupby("world")}
+    occupied = {name: _numbered_states(wide[name]) for name in ("factual", "not_now")}
     now = wide["factual"]
     crossed = now["kon"].str.cat(now[DEFINITIONS[0]], sep=" x ")
     groupings = {"kon": now["kon"], **{name: now[name] for name in DEFINITIONS}, f"kon x {DEFINITIONS[0]}": crossed, "fas": now["fas"]}
     groups = [("", "", np.ones(len(now), dtype=bool))]
     for by, values in groupings.items():
         groups += [(by, level, (values == level).to_numpy()) for level in sorted(values.unique())]
-    parts = [_effects(wide, members).assign(by=by, level=level) for by, level, members in groups]
+    parts = [_effects(wide, occupied, members).assign(by=by, level=level) for by, level, members in groups]
     effects = pd.concat(parts, ignore_index=True).assign(effect=lambda frame: frame["started"] - frame["otherwise"])
     differences = [_difference(effects, by, *levels) for by, levels in (("kon", ("2", "1")), *((name, (YES, NO)) for name in DEFINITIONS))]
     columns = ["estimand", "what", "horizon_days", "by", "level", "n", "started", "otherwise", "effect"]
@@ -142,7 +143,7 @@ class _Lookup:
         return back
 
 
-def _effects(wide: Worlds, members: NDArray[np.bool_]) -> pd.DataFrame:
+def _effects(wide: Worlds, occupied: Occupied, members: NDArray[np.bool_]) -> pd.DataFrame:
     successes = {name: frame["exit"].isin(SUCCESSES).to_numpy() for name, frame in wide.items()}
     days = {name: frame["days"].to_numpy() for name, frame in wide.items()}
     until = {name: np.where(successes[name], days[name], RESTRICTED_DAYS).clip(max=RESTRICTED_DAYS) for name in wide}
@@ -163,7 +164,7 @@ def _effects(wide: Worlds, members: NDArray[np.bool_]) -> pd.DataFrame:
     ):
         rows.append(_row("E3", what, RESTRICTED_DAYS, values, "not_now", followed(RESTRICTED_DAYS)))
     for month, day in enumerate(STATE_DAYS):
-        rows += _occupancy(wide, month, day, followed(day))
+        rows += _occupancy(occupied, month, day, followed(day))
     early = {name: successes[name] & (days[name] <= WITHIN_DAYS) for name in wide}
     lasting = [(f"still in work or studies after {after} days", WITHIN_DAYS + after, f"lasting_{after}") for after in LASTING_DAYS]
     for what, horizon, column in (*lasting, ("unemployed again within a year", WITHIN_DAYS + 365, "returned")):
@@ -195,18 +196,26 @@ def _row(
     }
 
 
-def _occupancy(wide: Worlds, month: int, day: int, followed: NDArray[np.bool_]) -> list[dict[str, object]]:
-    shares = {name: wide[name].loc[followed, f"state_{month}"].value_counts(normalize=True) for name in ("factual", "not_now")}
+def _numbered_states(outcomes: pd.DataFrame) -> NDArray[np.intp]:
+    """Give each participant's state in each month by its number, shape (n, months)."""
+    months = [f"state_{month}" for month in range(len(STATE_DAYS))]
+    return np.column_stack([pd.Categorical(outcomes[month], categories=walk.STATES).codes for month in months]).astype(np.intp)
+
+
+def _occupancy(occupied: Occupied, month: int, day: int, followed: NDArray[np.bool_]) -> list[dict[str, object]]:
+    n = int(followed.sum())
+    counts = {name: np.bincount(states[followed, month], minlength=len(walk.STATES)) for name, states in occupied.items()}
+    shares = {name: count / n if n else np.zeros(len(count)) for name, count in counts.items()}
     return [
         {
             "estimand": "E4",
             "what": state,
             "horizon_days": day,
-            "n": int(followed.sum()),
-            "started": shares["factual"].get(state, 0.0),
-            "otherwise": shares["not_now"].get(state, 0.0),
+            "n": n,
+            "started": shares["factual"][number],
+            "otherwise": shares["not_now"][number],
         }
-        for state in walk.STATES[:-1]
+        for number, state in enumerate(walk.STATES[:-1])
     ]
 
 
