@@ -6,7 +6,7 @@ BIN    := .venv/bin
 READY  := .venv/requirements.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report sensitivity test lint format typecheck benchmark verify verify-quick docs wheelhouse figures notebook notebooks-html lock clean
+.PHONY: help setup report sensitivity test lint format typecheck benchmark verify verify-quick docs wheelhouse figures notebooks notebooks-html lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,7 +62,7 @@ wheelhouse: setup  ## Collect wheels for installing where there is no network (s
 figures: setup  ## Draw the README's figure again from the English report
 	$(BIN)/malmokraften report employment-agency --quiet && $(BIN)/python docs/figures/draw.py
 
-notebook: setup  ## Open the notebooks in JupyterLab
+notebooks: setup  ## Open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
 
 notebooks-html: setup  ## Run the notebooks and write them as pages into notebooks/html/

@@ -11,7 +11,9 @@ from .registers.origin import classify_origin as classify_origin
 from .registers.synthetic.simulate import SyntheticRegisters as SyntheticRegisters, simulate_registers as simulate_registers
 from .registers.synthetic.writing import write_registers as write_registers
 from .design.cohort import Cohort as Cohort, cohort_from_table as cohort_from_table, cohort_from_trials as cohort_from_trials
-from .design.risk_sets import CohortSpec as CohortSpec, cohort_at_dates as cohort_at_dates, select_cohort as select_cohort
+from .design.cohort_spec import CohortSpec as CohortSpec
+from .design.at_dates import cohort_at_dates as cohort_at_dates
+from .design.risk_sets import select_cohort as select_cohort
 from .design.propensity import (
     PropensityModel as PropensityModel,
     PropensityScores as PropensityScores,
@@ -66,6 +68,7 @@ from .analysis.goals import GoalFollowUp as GoalFollowUp, GoalSpec as GoalSpec, 
 from .analysis.costs import Costs as Costs, CostSpec as CostSpec, estimate_costs as estimate_costs
 from .plan import Plan as Plan, RegisterPlan as RegisterPlan, TablePlan as TablePlan, load_plan as load_plan
 from .study import Design as Design, Journey as Journey, Study as Study, analyse_study as analyse_study, design_study as design_study
+from .verification.road import RoadVerification as RoadVerification, verify_road as verify_road
 from .sensitivity.placebo import negative_controls as negative_controls, placebo_outcomes as placebo_outcomes, placebo_start as placebo_start
 from .sensitivity.calibration import Calibration as Calibration, calibrate as calibrate
 from .sensitivity.run import probe_sensitivity as probe_sensitivity

@@ -25,23 +25,31 @@ from evaluation.analysis.goals import GoalSpec
 from evaluation.analysis.outcomes import TimeUnit
 from evaluation.design.cardinality import CardinalitySpec
 from evaluation.design.coarsened import CoarsenedSpec
+from evaluation.design.cohort_spec import BAND, SEX, TRIAL, CohortSpec
 from evaluation.design.covariates import COVARIATES
 from evaluation.design.designs import AnyDesign
 from evaluation.design.full import FullSpec
 from evaluation.design.matching import MatchingSpec
 from evaluation.design.optimal import OptimalSpec
 from evaluation.design.propensity import PropensitySpec
-from evaluation.design.risk_sets import BAND, SEX, TRIAL, CohortSpec
 from evaluation.design.subclasses import SubclassSpec
 from evaluation.design.support import SupportSpec
 from evaluation.design.verdict import DesignLimits
 from evaluation.design.weighting import WeightingSpec
 from evaluation.errors import PlanError, Problem
-from evaluation.plan_sections import CohortSection, DataSection, EffectsSection, RegistersSection, Section, Text, Wording
-from evaluation.plan_sections import DisclosureSection as DisclosureSection
-from evaluation.plan_sections import Language as Language
-from evaluation.plan_sections import OutcomeSection as OutcomeSection
-from evaluation.plan_sections import SubgroupSection as SubgroupSection
+from evaluation.plan_sections import (
+    CohortSection,
+    DataSection,
+    DisclosureSection,
+    EffectsSection,
+    Language,
+    OutcomeSection,
+    RegistersSection,
+    Section,
+    SubgroupSection,
+    Text,
+    Wording,
+)
 from evaluation.registers.contract import Contract, load_contract
 from evaluation.registers.origin import DEFINITIONS
 

@@ -7,39 +7,46 @@ until their own start, what everybody did each month, how lasting it was, and wh
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
-from evaluation.analysis.curves import Curves, EffectSpec, estimate_curves
+from evaluation.analysis.compared import compared_follow_up
+from evaluation.analysis.curves import ARMS, Curves, EffectSpec, estimate_curves
+from evaluation.analysis.delivered_goals import follow_delivered_goals
 from evaluation.analysis.effects import Effects, effects_within, estimate_effects
-from evaluation.analysis.estimates import Ratio
-from evaluation.analysis.exits import OutcomeSpec, dates_of, first_pay_month, observe_outcomes, require_tables
-from evaluation.analysis.goals import GoalFollowUp, follow_delivered_goals
+from evaluation.analysis.estimates import EFFECT_COLUMNS, Ratio, effect_cells
+from evaluation.analysis.exits import OutcomeSpec, observe_outcomes, require_tables
+from evaluation.analysis.followed import dates_of, first_pay_month
+from evaluation.analysis.goals import GoalFollowUp
 from evaluation.analysis.hazards import AdjustedHazardRatio, ProportionalityTest, adjusted_hazard_ratio, check_proportionality, period_hazard_ratios
 from evaluation.analysis.later_starts import CensoringModel, censor_later_starts
 from evaluation.analysis.means import Durability, Occupancy, Totals, estimate_durability, estimate_occupancy, estimate_totals
-from evaluation.analysis.outcomes import CENSORED, SUCCESS, FollowUp, compared_follow_up, followup_from_table
+from evaluation.analysis.outcomes import SUCCESS, FollowUp
 from evaluation.analysis.subgroups import SubgroupEffects, estimate_subgroups
-from evaluation.analysis.trajectories import observe_trajectories
+from evaluation.analysis.trajectories import STATE_DAYS, observe_trajectories
 from evaluation.design.balance import Balance, assess_balance
-from evaluation.design.cohort import Cohort, cohort_from_table
+from evaluation.design.cohort import Cohort
+from evaluation.design.cohort_spec import cohort_schema
 from evaluation.design.comparison import Comparison
 from evaluation.design.covariates import left_out
 from evaluation.design.designs import make_comparison
 from evaluation.design.propensity import PropensityScores, estimate_propensity
-from evaluation.design.risk_sets import cohort_schema, select_cohort
+from evaluation.design.risk_sets import select_cohort
 from evaluation.design.support import Support, trim_support
 from evaluation.design.verdict import Verdict, judge_design
 from evaluation.errors import EstimationError, HorizonError, InputError, Problem, VerdictError
-from evaluation.plan import OutcomeSection, Plan, RegisterPlan, TablePlan
+from evaluation.plan import Plan, RegisterPlan, TablePlan
+from evaluation.plan_tables import cohort_of_table, follow_up_of_table
 from evaluation.registers.cleaning import CleanRegisters
-from evaluation.registers.schema import Schema, load_schema
+from evaluation.registers.schema import Schema
 from evaluation.registers.states import States, observe_states
 from evaluation.showing import html_of, text_of
 
-EXIT_COLUMN = "kind of exit"
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +81,10 @@ class Design:
     synthetic: bool
     absent: pd.DataFrame
     support: Support | None = None
+
+    def to_frame(self) -> pd.DataFrame:
+        """Give one row per requirement the design is judged by, as the verdict does: check, value, limit, passed."""
+        return self.verdict.to_frame()
 
     def __repr__(self) -> str:
         return text_of(self)
@@ -112,6 +123,28 @@ class Journey:
     totals: Totals
     definitions: dict[str, Effects | str]
 
+    def to_frame(self) -> pd.DataFrame:
+        """Give one row per measure of every part.
+
+        The columns: part (per_protocol, periods, occupancy, durability, totals, or "definition: " and its name), measure, from_days and horizon_days
+        (since the index date; a period has both), treated and control (what the two arms have), effect, std_error, low, high, p_value. Missing where
+        there is no number; of a definition whose tables were not delivered there is no row.
+        """
+        nothing = (np.nan,) * len(EFFECT_COLUMNS)
+        periods = [("hazard_ratio", *ends, *(effect_cells(ratio) if ratio else nothing)) for ends, ratio in self.periods.items()]
+        occupancy = self.occupancy.to_frame()
+        parts = {
+            "per_protocol": self.per_protocol.to_frame(),
+            "periods": pd.DataFrame(periods, columns=["measure", "from_days", "horizon_days", *EFFECT_COLUMNS]),
+            "occupancy": occupancy.assign(measure=occupancy["state"], horizon_days=STATE_DAYS[occupancy["month"].to_numpy(dtype=np.intp)]),
+            "durability": self.durability.to_frame(),
+            "totals": self.totals.to_frame(),
+            **{f"definition: {name}": found.to_frame() for name, found in self.definitions.items() if isinstance(found, Effects)},
+        }
+        numbers = ["from_days", "horizon_days", *ARMS, *EFFECT_COLUMNS]
+        tables = [table.assign(part=part).reindex(columns=["part", "measure", *numbers]) for part, table in parts.items()]
+        return pd.concat([table.astype(dict.fromkeys(numbers, np.float64)) for table in tables if len(table)], ignore_index=True)
+
 
 @dataclass(frozen=True, eq=False)
 class Study:
@@ -148,6 +181,20 @@ class Study:
     journey: Journey | None
     goals: GoalFollowUp | None = None
 
+    def to_frame(self) -> pd.DataFrame:
+        """Give one row per effect: of everybody, of each group, and between groups.
+
+        The columns: part (effects, registered or exploratory), then by, group, measure, treated, control (people), effect, low, high, p_value as in
+        `SubgroupEffects.to_frame`; by and group are "" for everybody. What the arms themselves have stands in `effects.to_frame`.
+        """
+        size = [self.effects.arms[arm].n for arm in ARMS]
+        rows = [("effects", "", "", name, *size, one.value, one.low, one.high, one.p_value) for name, one in self.effects.estimates().items()]
+        groups = {"registered": self.registered.to_frame(), "exploratory": self.exploratory.to_frame()}
+        whole = pd.DataFrame(rows, columns=["part", *groups["registered"].columns])
+        parts = [whole, *(table.assign(part=part) for part, table in groups.items())]
+        numbers = dict.fromkeys(whole.columns[4:], np.float64)
+        return pd.concat([table[whole.columns].astype(numbers) for table in parts if len(table)], ignore_index=True)
+
     def __repr__(self) -> str:
         return text_of(self)
 
@@ -180,7 +227,7 @@ def design_study(source: pd.DataFrame | CleanRegisters, plan: TablePlan | Regist
         schema, synthetic = cohort_schema(plan.cohort, registers.registers.contract), registers.registers.synthetic
         absent = left_out(cohort.covariates.columns, plan.cohort.covariates, registers.registers.names)
     else:
-        cohort, schema = _cohort_of_table(_table(source), plan)
+        cohort, schema = cohort_of_table(_table(source), plan)
         synthetic, absent = plan.data.synthetic, left_out((), (), ())
     of_everybody = estimate_propensity(cohort, plan.propensity)
     kept, scores, support = keep_support(cohort, of_everybody, plan)
@@ -230,20 +277,14 @@ def analyse_study(source: pd.DataFrame | CleanRegisters, design: Design) -> Stud
         follow_up = observe_outcomes(states, design.cohort, plan.outcome, time_zero=plan.cohort.time_zero)
         spec, notes = _within_reach(_of_success(spec, states, plan.outcome), states.clean, design, follow_up)
     else:
-        follow_up = _follow_up_of_table(_table(source), design.schema, plan)
+        follow_up = follow_up_of_table(_table(source), design.schema, plan)
     road = design.cohort, design.comparison, follow_up
     effects = estimate_effects(*road, spec)
     notes += effects.notes
     adjusted, proportionality = None, None
     if effects.hazard_ratio is not None:
-        try:
-            adjusted = adjusted_hazard_ratio(*road, spec)
-        except EstimationError as error:
-            notes.append(str(error))
-        try:
-            proportionality = check_proportionality(*road, spec)
-        except EstimationError as error:
-            notes.append(str(error))
+        adjusted = _or_note(adjusted_hazard_ratio, road, spec, notes)
+        proportionality = _or_note(check_proportionality, road, spec, notes)
     grouped, asked = road, spec
     if spec.success is not None and len(follow_up.states) > 2:  # a group's effect is one of success: an influence for each kind of exit would be idle
         grouped = *road[:2], follow_up.pooled(spec.success)
@@ -261,6 +302,17 @@ def analyse_study(source: pd.DataFrame | CleanRegisters, design: Design) -> Stud
         journey=_journey(states, design, plan, follow_up, spec) if isinstance(plan, RegisterPlan) else None,
         goals=follow_delivered_goals(_registers(source).registers, plan.goals) if isinstance(plan, RegisterPlan) and plan.goals else None,
     )
+
+
+def _or_note(
+    check: Callable[[Cohort, Comparison, FollowUp, EffectSpec], Found], road: tuple[Cohort, Comparison, FollowUp], spec: EffectSpec, notes: list[str]
+) -> Found | None:
+    """Give what a check of the hazard ratio finds, or note why it cannot be made."""
+    try:
+        return check(*road, spec)
+    except EstimationError as error:
+        notes.append(str(error))
+        return None
 
 
 def _journey(states: States, design: Design, plan: RegisterPlan, follow_up: FollowUp, spec: EffectSpec) -> Journey:
@@ -338,72 +390,3 @@ def _table(source: pd.DataFrame | CleanRegisters) -> pd.DataFrame:
     if not isinstance(source, pd.DataFrame):
         raise InputError([Problem("the source", "is not a table, which this plan starts at", "give a data frame with one row per person")])
     return source
-
-
-def _cohort_of_table(table: pd.DataFrame, plan: TablePlan) -> tuple[Cohort, Schema]:
-    """Read the plan's cohort from a table, held against its schema."""
-    strata = dict.fromkeys([*plan.cohort.strata, *plan.comparison.exact, *plan.subgroups.columns])
-    columns = [plan.cohort.treated, *plan.cohort.covariates, *strata, *([plan.cohort.person] if plan.cohort.person else [])]
-    schema = load_schema(plan.data.table_schema) if plan.data.table_schema else Schema("", ())
-    schema.check(table, columns)
-    cohort = cohort_from_table(
-        table.assign(**{plan.cohort.treated: _treated(table[plan.cohort.treated], plan)}),
-        treated=plan.cohort.treated,
-        covariates=plan.cohort.covariates,
-        person=plan.cohort.person,
-        strata=[name for name in strata if name not in plan.cohort.covariates],
-        missing=plan.cohort.missing,
-    )
-    return cohort, schema
-
-
-def _follow_up_of_table(table: pd.DataFrame, schema: Schema, plan: TablePlan) -> FollowUp:
-    """Read the plan's durations and exits from a table, held against its schema."""
-    schema.check(table, plan.outcome.columns)
-    exits = plan.outcome.event or EXIT_COLUMN
-    return followup_from_table(
-        table.assign(**{exits: _event(table, plan.outcome), plan.outcome.duration: _duration(table, plan.outcome)}),
-        days=plan.outcome.duration,
-        event=exits,
-        censored=CENSORED if plan.outcome.states else plan.outcome.censored,
-        unit=plan.outcome.unit,
-        person=plan.cohort.person,
-        states=tuple(plan.outcome.states) or tuple(plan.outcome.labels) or None,
-    )
-
-
-def _treated(column: pd.Series, plan: TablePlan) -> pd.Series:
-    """Write the plan's value for treated as 1, the other as 0 and a missing one as missing."""
-    one, other, name = plan.cohort.treated_value, plan.cohort.control_value, plan.cohort.treated
-    treated = column == one
-    if not treated.any():
-        raise InputError([Problem(name, "has no row with the value the plan calls treated", "correct cohort.treated_value")])
-    if other is None and len(column[~treated].dropna().unique()) > 1:
-        raise InputError([Problem(name, f"has {column.nunique()} different values", "say in cohort.control_value which of them means control")])
-    strange = (~treated & (column != other) & column.notna()).to_numpy() if other is not None else np.zeros(len(column), dtype=bool)
-    if strange.any():
-        raise InputError(
-            [Problem.in_rows(name, "must be one of the plan's two values", strange, "leave these people out of the table, or correct them")]
-        )
-    return treated.astype("Int64").mask(column.isna())
-
-
-def _duration(table: pd.DataFrame, outcome: OutcomeSection) -> pd.Series:
-    column = table[outcome.duration]
-    return column if outcome.zero_duration is None else column.where(column != 0, outcome.zero_duration)
-
-
-def _event(table: pd.DataFrame, outcome: OutcomeSection) -> pd.Series:
-    """Give one column with the kind of exit, from the event column or from one 0/1 column per kind."""
-    if not outcome.states:
-        return table[str(outcome.event)]
-    columns = list(outcome.states.values())
-    flags = np.column_stack([table[name].isin([1]).to_numpy() for name in columns])
-    known = np.column_stack([table[name].isin([0, 1]).to_numpy() for name in columns])
-    rules = [(name, "must be 0 or 1", ~known[:, position], "recode it") for position, name in enumerate(columns)]
-    rules.append((", ".join(columns), "at most one may be 1 for a person", flags.sum(axis=1) > 1, "decide which exit came first"))
-    problems = Problem.broken(rules)
-    if problems:
-        raise InputError(problems)
-    position = np.where(flags.any(axis=1), flags.argmax(axis=1) + 1, 0)
-    return pd.Series(np.array([CENSORED, *outcome.states], dtype=object)[position], index=table.index)

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from evaluation.registers.cleaning import CleanRegisters
 from evaluation.registers.contract import load_contract
+from evaluation.registers.reading import TYPES
 from evaluation.registers.states import States
-from evaluation.registers.store import TYPES, Registers, open_store
+from evaluation.registers.store import Registers, open_store
 
 CONTRACT = load_contract()
 NAMES = ("inskrivning", "sokandekategori", "program_beslut", "stod_beslut", "studier", "ersattning_fk")

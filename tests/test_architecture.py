@@ -14,6 +14,7 @@ import pytest
 PROJECT = Path(__file__).parents[1]
 PACKAGE = PROJECT / "evaluation"
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
+ARCHITECTURE = PROJECT / "docs" / "architecture.md"
 NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
 
 ROAD = (
@@ -25,7 +26,9 @@ ROAD = (
     "analysis",
     "plan_sections",
     "plan",
+    "plan_tables",
     "study",
+    "verification",
     "release",
     "sensitivity",
     "reporting",
@@ -146,6 +149,15 @@ def test_only_the_command_line_imports_inside_functions(module: Path) -> None:
 @every_module
 def test_nothing_is_imported_by_star(module: Path) -> None:
     assert not [name for name in imported(tree(module)) if name.endswith(".*")]
+
+
+@pytest.mark.parametrize("floor", ["registers", "design"])
+def test_every_room_of_a_floor_stands_once_on_the_architecture_page(floor: str) -> None:
+    tree = ARCHITECTURE.read_text(encoding="utf-8").partition("## The rooms")[2].partition("## The way of the data")[0]
+    told = re.search(rf"^  {floor}/ .*\n((?:    .*\n)+)", tree, flags=re.MULTILINE)
+    assert told
+    rooms = [module.name for module in MODULES if module.parts[:-1] == (floor,) and module.stem != "__init__"]
+    assert sorted(re.findall(r"\b\w+\.py\b", told[1])) == sorted(rooms)
 
 
 def test_no_room_is_a_lumber_room() -> None:

@@ -10,7 +10,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from evaluation.design.boosting import FARTHEST_ODDS, boosted_logits, deal_folds
 from evaluation.design.cohort import Cohort, cohort_from_table, cohort_from_trials
-from evaluation.design.propensity import PropensitySpec, covariate_columns, estimate_propensity
+from evaluation.design.model_columns import covariate_columns
+from evaluation.design.propensity import PropensitySpec, estimate_propensity
 from evaluation.errors import DesignError
 
 SAME_TREES = 1e-12  # relative; the same trees, the logit taken of their probabilities

@@ -8,9 +8,10 @@ import pytest
 
 from evaluation.analysis import bootstrap
 from evaluation.analysis.bootstrap import cluster_bootstrap, pair_bootstrap
+from evaluation.analysis.compared import compared_follow_up
 from evaluation.analysis.curves import EffectSpec
 from evaluation.analysis.effects import effects_within, estimate_effects
-from evaluation.analysis.outcomes import TimeWeights, compared_follow_up
+from evaluation.analysis.outcomes import TimeWeights
 from evaluation.analysis.wild_bootstrap import wild_cluster_bootstrap
 from evaluation.design.matching import MatchingSpec
 from evaluation.design.propensity import estimate_propensity

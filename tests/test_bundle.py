@@ -69,7 +69,7 @@ def once(study: Study) -> Callable[..., object]:
 def _composed_once(once: Callable[..., object], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bundle, "compose_page", once)
     monkeypatch.setattr(bundle, "check_release", lambda *_: [])  # takes as long as all the rest; asked of one bundle
-    monkeypatch.setattr(bundle, "print_pages", lambda pages: {language: f"%PDF {language}".encode() for language in pages})
+    monkeypatch.setattr(bundle, "begin_printing", lambda pages: lambda: {language: f"%PDF {language}".encode() for language in pages})
 
 
 @pytest.fixture(scope="module")
@@ -221,7 +221,7 @@ def test_a_machine_without_pango_writes_the_rest_and_says_so(study: Study, tmp_p
         raise PdfError("the PDF needs the library Pango")
 
     monkeypatch.setattr(report, "render_pdf", missing)
-    monkeypatch.setattr(bundle, "print_pages", report.print_pages)
+    monkeypatch.setattr(bundle, "begin_printing", report.begin_printing)
     with pytest.warns(PdfWarning, match="written without its PDF: the PDF needs the library Pango"):
         found = write_bundle(study, tmp_path)
     assert not list(tmp_path.rglob("*.pdf"))

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm, t
 
-from evaluation.analysis.estimates import Clusters, Estimate
+from evaluation.analysis.clusters import Clusters
+from evaluation.analysis.estimates import Estimate
 from evaluation.errors import EstimationError
 from evaluation.sensitivity.calibration import calibrate
 

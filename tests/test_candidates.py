@@ -11,9 +11,10 @@ from scipy.spatial.distance import cdist
 from scipy.special import expit
 
 from evaluation.design import candidates
-from evaluation.design.candidates import Candidates, PairRules, find_candidates, nearest_allowed, prepare_search, sides
+from evaluation.design.candidates import Candidates, find_candidates, nearest_allowed, sides
 from evaluation.design.cohort import Cohort, cohort_from_table, cohort_from_trials
 from evaluation.design.matching import FullSpec, MatchingSpec, OptimalSpec, match_cohort
+from evaluation.design.pair_rules import PairRules, prepare_search
 from evaluation.design.propensity import Overlap, PropensityScores, estimate_propensity
 from evaluation.errors import DesignError, InputError, NobodyMatchedError
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy.optimize import linprog
 
-from evaluation.design import cardinality
+from evaluation.design import integer_programme
 from evaluation.design.balance import assess_balance
 from evaluation.design.cardinality import CardinalitySpec, match_for_balance
 from evaluation.design.cohort import Cohort, cohort_from_table, cohort_from_trials
@@ -326,8 +326,8 @@ def test_strata_that_nobody_shares_are_named() -> None:
 
 
 def test_a_choice_that_is_not_proven_is_refused_with_the_gap_that_is(monkeypatch) -> None:
-    monkeypatch.setattr(cardinality, "_SET_FREE", ())
-    monkeypatch.setattr(cardinality, "_MOST_WORK", 0)  # one node only
+    monkeypatch.setattr(integer_programme, "_SET_FREE", ())
+    monkeypatch.setattr(integer_programme, "_MOST_WORK", 0)  # one node only
     rng = np.random.default_rng(0)
     side = np.repeat([1, 0], [30, 60])
     frame = pd.DataFrame(rng.normal(size=(90, 4)) + 0.4 * side[:, None], columns=list("abcd")).assign(t=side)

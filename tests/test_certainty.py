@@ -5,8 +5,9 @@ from itertools import pairwise
 import pytest
 
 from evaluation.design.verdict import Check, Verdict
+from evaluation.errors import NobodyMatchedError
 from evaluation.sensitivity.certainty import GRADES, SMALLEST_E_VALUE, SMALLEST_GAMMA, grade_certainty
-from evaluation.sensitivity.rows import Row
+from evaluation.sensitivity.rows import Row, absent
 from evaluation.sensitivity.table import Sensitivity
 
 WANTED = 0.05
@@ -62,6 +63,7 @@ ASIDE = {
     "a part of the people is uncertain": Row("period", "fas=1", value=0.04, low=-0.01, high=0.09, same_people=False),
     "another answer inside the interval is uncertain": Row("ratio", "1", value=0.08, low=-0.01, high=0.17),
     "a probe that does not apply": Row("elsewhere", "", why="table"),
+    "a caliper that leaves nobody": absent("caliper", "0.1", NobodyMatchedError("matching: nobody is within the caliper")),
     "the other side, but not surely": Row("definition", "studies", value=-0.01, low=-0.03, high=0.01),
 }
 
@@ -81,6 +83,7 @@ def test_an_uncertain_answer_is_low_unless_effects_of_importance_are_ruled_out()
     narrow = Row("baseline", "", value=0.005, low=-0.02, high=0.03)
     assert graded(baseline=wide) == ("low", ["uncertain"])
     assert graded(baseline=narrow) == ("high", [])
+    assert graded(Row("caliper", "0.1", why="failed"), baseline=narrow) == ("moderate", ["failed"])  # whatever the interval
 
 
 def test_a_negative_answer_is_held_to_the_same_rules() -> None:

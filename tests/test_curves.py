@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from lifelines import AalenJohansenFitter, KaplanMeierFitter
 from pydantic import ValidationError
 
-from evaluation.analysis.curves import ARMS, EffectSpec, Hazards, Incidence, estimate_curves
+from evaluation.analysis.clusters import Clusters
+from evaluation.analysis.compared import compared_follow_up
+from evaluation.analysis.curves import ARMS, EffectSpec, estimate_curves
 from evaluation.analysis.effects import effects_within, estimate_effects
-from evaluation.analysis.estimates import Clusters
-from evaluation.analysis.outcomes import compared_follow_up
+from evaluation.analysis.incidence import Hazards, Incidence
 from evaluation.errors import EstimationError
 
 SAME_FORMULA = 1e-8  # R prints 11 digits

@@ -17,9 +17,10 @@ from evaluation.errors import SchemaError
 from evaluation.registers.contract import Contract, load_contract
 from evaluation.registers.files import STATISTICS
 from evaluation.registers.findings import Findings, load_rules
+from evaluation.registers.reading import TYPES
 from evaluation.registers.site import Site
 from evaluation.registers.sources import open_delivery
-from evaluation.registers.store import TYPES, Registers
+from evaluation.registers.store import Registers
 from evaluation.registers.validation import read_registers, validate
 
 FAKE_ID = "19800101-1234"  # looks like a personal identity number; no message may hold it

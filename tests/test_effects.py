@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
+from evaluation.analysis.compared import compared_follow_up
 from evaluation.analysis.curves import EffectSpec
 from evaluation.analysis.effects import effects_within, estimate_effects
-from evaluation.analysis.outcomes import compared_follow_up
 from evaluation.errors import EstimationError, HorizonError
 
 SAME_FORMULA = 1e-8  # R prints 11 digits
@@ -31,6 +31,19 @@ def test_shares_and_their_difference(four_pairs):
 
 
 @pytest.mark.hand
+def test_the_table_of_an_arm_has_a_row_for_each_of_its_measures(four_pairs):
+    table = estimate_effects(*four_pairs, FOUR_WEEKS).arms["treated"].to_frame()
+    asked = ["risk", "risk", "incidence: study", "incidence: study", "incidence: work", "incidence: work", "rmst"]
+    assert table["measure"].tolist() == asked
+    assert table["horizon_days"].tolist() == pytest.approx([10, 20] * 3 + [np.nan], nan_ok=True)
+    assert table["n"].tolist() == [4] * 7
+    assert table["value"].tolist() == pytest.approx([1 / 4, 3 / 4, 0, 1 / 4, 1 / 4, 2 / 4, (10 + 20 + 20 + 40) / 4])
+    assert (table["low"] <= table["value"]).all()
+    assert (table["value"] <= table["high"]).all()
+    assert table["std_error"][1] == pytest.approx(np.sqrt(3 / 4 * 1 / 4 / 4))  # of three in four
+
+
+@pytest.mark.hand
 def test_days_sooner(four_pairs):
     effects = estimate_effects(*four_pairs, FOUR_WEEKS)
     by_pair = np.array([10 - 20, 20 - 30, 20 - 40, 40 - 40])
@@ -38,6 +51,14 @@ def test_days_sooner(four_pairs):
     assert effects.arms["control"].rmst.value == pytest.approx((20 + 30 + 40 + 40) / 4)
     assert effects.rmst_difference.value == pytest.approx(by_pair.mean())
     assert effects.rmst_difference.std_error == pytest.approx(np.sqrt(((by_pair - by_pair.mean()) ** 2).sum()) / 4)
+
+
+@pytest.mark.hand
+def test_a_spec_asks_at_one_horizon_for_shares_alone_and_otherwise_for_the_same(four_pairs):
+    asked = EffectSpec(horizons_days=(10, 20), rmst_days=40, success=("work",), level=0.9, smallest_arm=3)
+    assert asked.at(20) == EffectSpec(horizons_days=(20,), rmst_days=None, success=("work",), level=0.9, smallest_arm=3)
+    effects = estimate_effects(*four_pairs, asked.at(20))
+    assert list(effects.estimates()) == ["risk_20", "log_hazard_ratio"]
 
 
 @pytest.mark.hand

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy.stats import chi2, norm
 
+from evaluation.analysis.clusters import Clusters
 from evaluation.analysis.curves import EffectSpec
 from evaluation.analysis.effects import estimate_effects
-from evaluation.analysis.estimates import Clusters, Estimate, log_log_interval, wald_test
+from evaluation.analysis.estimates import Estimate, log_log_interval, wald_test
 from evaluation.errors import EstimationError
 
 SAME_ARITHMETIC = 1e-12  # the same few additions in another order
@@ -197,3 +198,16 @@ def test_wald_test_notices_a_dependence_hidden_by_rounding(seed):
 def test_estimates_show_themselves_without_their_influence():
     found = estimate(0.5, np.zeros(1000), one_each(1000))
     assert repr(found) == "Estimate(a share: 0.5, 95% interval 0.5 to 0.5, probability, n=1000)"
+
+
+@pytest.mark.hand
+def test_an_estimate_and_a_ratio_give_themselves_as_a_row(four_pairs):
+    effects = estimate_effects(*four_pairs, EffectSpec(horizons_days=(20,), rmst_days=None))
+    gap, ratio = effects.risk_difference[20], effects.hazard_ratio
+    (row,) = gap.to_frame().to_dict("records")
+    assert (row["value"], row["unit"], row["n"], row["level"]) == (pytest.approx(3 / 4 - 1 / 4), "probability", 8, 0.95)
+    (row,) = ratio.to_frame().to_dict("records")
+    assert (row["name"], row["unit"], row["n"]) == ("hazard ratio", "ratio", 8)
+    assert row["value"] == pytest.approx(np.exp(ratio.log.value))
+    assert row["low"] * row["high"] == pytest.approx(row["value"] ** 2)  # even around it on the log scale
+    assert row["p_value"] == ratio.log.to_frame()["p_value"].item()

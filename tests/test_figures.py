@@ -6,27 +6,35 @@ from itertools import combinations
 from pathlib import Path
 
 import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from lxml import etree
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from matplotlib.path import Path as DrawnPath
 from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from evaluation.analysis.curves import ARMS, Curves, estimate_curves
 from evaluation.errors import EstimationError
 from evaluation.reporting import figures
 from evaluation.reporting.disclosure import Gate
 from evaluation.reporting.figures import (
+    DesignRow,
     FlowStep,
     ForestRow,
+    LimitRow,
     ProbeRow,
     Words,
     draw_curves,
+    draw_designs,
     draw_flow,
     draw_forest,
+    draw_limits,
     draw_love,
     draw_overlap,
     draw_points,
@@ -103,9 +111,9 @@ def love_table(rows):
     )
 
 
-def overlap(people=400):
+def overlap(people=400, ax=None):
     draws = np.random.default_rng(7).beta([[4], [3]], [[3], [4]], (2, people))
-    return draw_overlap(*draws, *(draws > 0.4).astype(float), words=SWEDISH, gate=Gate(10))
+    return draw_overlap(*draws, *(draws > 0.4).astype(float), words=SWEDISH, gate=Gate(10), ax=ax)
 
 
 def preference(people=400, words=SWEDISH, axis=None, band="Båda sidorna var verkliga möjligheter: 71 % av alla"):
@@ -127,16 +135,16 @@ def stacked(groups, last):
     return np.column_stack([np.repeat(moved[:, None] / (groups - 1), groups - 1, axis=1), 1 - moved])
 
 
-def make_shares(groups, last=0.3):
+def make_shares(groups, last=0.3, ax=None):
     shares = {"treated": stacked(groups, last), "control": stacked(groups, 1 - last)}
     labels = ["Öppet arbetslös, deltid eller förhinder", "Nystartsjobb", "Arbetsmarknadspolitiskt introduktionsprogram"]
-    return draw_shares(shares, [labels[group % 3] for group in range(groups)], months=range(25), ticks=[0, 6, 12, 18, 24], words=SWEDISH)
+    return draw_shares(shares, [labels[group % 3] for group in range(groups)], months=range(25), ticks=[0, 6, 12, 18, 24], words=SWEDISH, ax=ax)
 
 
-def make_points(rows):
+def make_points(rows, ax=None):
     times = [6, 12, 18, 24, 36][:rows]
     points = [ForestRow(str(time), time - 15, time - 18, time - 12, "empty" if time == 12 else "difference") for time in times]
-    return draw_points(points, times, words=SWEDISH)
+    return draw_points(points, times, words=SWEDISH, ax=ax)
 
 
 def make_sensitivity(rows):
@@ -144,16 +152,18 @@ def make_sensitivity(rows):
     return draw_sensitivity(ProbeRow("Planens svar", 9, 7, 11, "+9,0"), lines, words=SWEDISH)
 
 
-def make_tipping(difference, lost):
+def make_tipping(difference, lost, ax=None):
     share = np.linspace(0, 1, 21)
     tip = [difference / lost + share + shift for shift in (0, -0.1, 0.1)]
     columns = {"control_share": tip[0], "control_low": tip[1], "control_high": tip[2]}
     line = pd.DataFrame(columns).where(lambda values: (values >= 0) & (values <= 1)).assign(treated_share=share)
     names = ("Andel som fått arbete bland de tappade: deltagarna", "Andel som fått arbete bland de tappade: jämförelsegruppen", "45 % i båda")
     sides = ("fler av deltagarna får arbete", "fler av jämförelsegruppen får arbete")
-    return draw_tipping(line, usual=0.45, sides=sides, names=names, words=SWEDISH)
+    return draw_tipping(line, usual=0.45, sides=sides, names=names, words=SWEDISH, ax=ax)
 
 
+LIMITS = {"sides": ("klarar inte kravet", "klarar det med marginal"), "words": SWEDISH}
+PIXEL = 0.5  # of 144 per inch: letters are set on a grid of pixels
 PART_KINDS = ("overall", "part", "part", "empty", "part")
 WEEKS = {"unit_days": 7.0, "until_days": 364.0, "words": SWEDISH, "gate": Gate(10)}
 MANY = make_curves(np.arange(1, 1501) / 3, np.arange(1, 1201) / 2, ("any", "work", "study"))
@@ -178,11 +188,31 @@ FIGURES = {
     **{f"sensitivity {rows}": lambda rows=rows: make_sensitivity(rows) for rows in (1, 5, 45)},
     "tipping": lambda: make_tipping(0.2, 0.3),
     "tipping far away": lambda: make_tipping(0.3, 0.1),
+    "limits": lambda: draw_limits(
+        [LimitRow(LONG[row % 3], "5,6 procentenheter, högst 20,0 procentenheter", 2.0, True) for row in range(5)], **LIMITS
+    ),
+    "designs": lambda: draw_designs([DesignRow(LONG[row], LONG[row], 0.1 * row, 0.2) for row in range(3)], limit=0.1, keys=("a", "b"), words=SWEDISH),
+    "panels": lambda: draw_love_panels(pd.concat([love_table(5)[2:].assign(panel=panel) for panel in "ab"]), limit=0.1, words=SWEDISH),
     **{f"love {rows}": lambda rows=rows: draw_love(love_table(rows), limit=0.1, words=SWEDISH) for rows in range(1, 13)},
     **{
         f"forest {rows}": lambda rows=rows: draw_forest([make_row(position) for position in range(rows)], words=SWEDISH, unit="procentenheter")
         for rows in range(1, 13)
     },
+}
+
+
+WEEKLY = [0, 13, 26, 39, 52]
+ON_AXES = {
+    "curves": lambda ax: draw_curves(MANY, "any", ticks=WEEKLY, verticals=[26], ax=ax, **WEEKS),
+    "states": lambda ax: draw_states(MANY, STATES, ticks=WEEKLY, ax=ax, **WEEKS),
+    "love 12": lambda ax: draw_love(love_table(12), limit=0.1, words=SWEDISH, ax=ax),
+    "forest 5": lambda ax: draw_forest([make_row(position) for position in range(5)], words=SWEDISH, unit="procentenheter", ax=ax),
+    "flow 9": lambda ax: draw_flow([make_step(position) for position in range(9)], words=SWEDISH, ax=ax),
+    "shares 5": lambda ax: make_shares(5, ax=ax),
+    "tipping": lambda ax: make_tipping(0.2, 0.3, ax=ax),
+    "points 5": lambda ax: make_points(5, ax=ax),
+    "panels": lambda ax: draw_love_panels(love_table(5)[2:].assign(panel="a"), limit=0.1, words=SWEDISH, ax=ax),
+    "overlap": lambda ax: overlap(ax=ax),
 }
 
 
@@ -217,6 +247,60 @@ def test_no_text_meets_another_leaves_the_page_or_is_too_small(name):
     assert [(one, other) for (one, box, _), (other, second, _) in combinations(placed, 2) if box.overlaps(second)] == []
     assert figure.get_figwidth() == pytest.approx(5.2)
     assert min(text.get_fontsize() for _, _, text in placed) >= 9.5
+
+
+def lines_of_rows(figure):
+    """Give the upright lines that stand beside rows, as pixel boxes."""
+    found = []
+    for axes in figure.axes:
+        for marks in (collection for collection in axes.collections if isinstance(collection, LineCollection)):
+            ends = [axes.transData.transform(segment) for segment in marks.get_segments()]
+            found += [Bbox([stroke.min(axis=0) - 0.5, stroke.max(axis=0) + 0.5]) for stroke in ends]
+    return found
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("name", [name for name in FIGURES if name.startswith(("forest", "parts", "limits", "designs", "panels"))])
+def test_no_line_beside_rows_runs_through_words(name):
+    figure = FIGURES[name]()
+    placed, lines = texts(figure), lines_of_rows(figure)
+    assert [text for text, box, _ in placed if any(line.overlaps(box) for line in lines)] == []
+    assert lines or name == "forest 0"
+
+
+@pytest.mark.parametrize(("name", "size"), [*((name, (3.0, 4.0)) for name in ON_AXES), ("curves", (11.0, 6.0))])
+def test_a_figure_drawn_over_given_axes_stays_within_them_and_leaves_the_rest_alone(name, size):
+    whole = Figure(figsize=size)
+    given, other = whole.subplots(1, 2)
+    other.plot([0, 1], [2, 3])
+    before = len(plt.get_fignums()), other.get_xlim(), len(other.get_children()), list(whole.axes)
+    assert ON_AXES[name](given) is whole
+    assert (len(plt.get_fignums()), other.get_xlim(), len(other.get_children()), list(whole.axes)) == before
+    elsewhere = other.findobj(Text)
+    placed = [(text, box) for text, box, drawn in texts(whole) if drawn not in elsewhere]
+    room = given.bbox.padded(1)
+    assert [text for text, box in placed if box.x0 < room.x0 or box.y0 < room.y0 or box.x1 > room.x1 or box.y1 > room.y1] == []
+    assert placed
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("name", ["curves", "love 12", "forest 5"])
+def test_a_figure_over_axes_of_its_own_size_has_its_texts_where_it_has_them_alone(name):
+    alone = FIGURES[name]()
+    whole = Figure(figsize=alone.get_size_inches())
+    ON_AXES[name](whole.add_axes((0, 0, 1, 1)))
+    for (text, box, _), (same, there, _) in zip(texts(alone), texts(whole), strict=True):
+        assert text == same
+        np.testing.assert_allclose(there.bounds, box.bounds, atol=PIXEL)
+
+
+def test_both_sides_of_the_flow_go_on_beside_each_other_and_meet_in_a_common_step():
+    one, other = {"treated": "9"}, {"control": "9"}
+    steps = [FlowStep(name, side, {}) for name, side in (("a", other), ("b", other), ("c", one), ("d", one), ("e", {**one, **other}))]
+    top = {text: box.y1 for text, box, _ in texts(draw_flow(steps, words=SWEDISH)) if text in "abcde"}
+    assert top["a"] == pytest.approx(top["c"])
+    assert top["b"] == pytest.approx(top["d"])
+    assert top["e"] < top["b"]
 
 
 @pytest.mark.property
@@ -366,7 +450,7 @@ def test_an_empty_row_gives_its_reason_and_no_mark():
     row = ForestRow("Kvinnor", NOTHING, NOTHING, NOTHING, "empty", "färre än 10 personer")
     figure = draw_forest([row], words=SWEDISH)
     assert read(figure).startswith("Kvinnor färre än 10 personer")
-    assert len(figure.axes[0].lines) == 1  # no effect
+    assert len(figure.axes[0].lines) == 0
 
 
 def test_an_endless_interval_ends_in_an_arrow():

@@ -43,7 +43,9 @@ def design(steps: list[tuple[str, int | None, int | None]] = STEPS, trials: dict
     column = pd.Series([trial for trial, _ in rows], dtype=object)
     cohort = SimpleNamespace(trial="trial" if rows else None, treated=np.array([treated for _, treated in rows]), column=lambda _: column)
     ends = {f"n_{arm}": int(attrition[arm].dropna().iloc[-1]) for arm in ("treated", "control") if attrition[arm].notna().any()}
-    return SimpleNamespace(comparison=SimpleNamespace(attrition=attrition, **{"n_treated": 0, "n_control": 0, **ends}), cohort=cohort)
+    comparison = SimpleNamespace(attrition=attrition, **{"n_treated": 0, "n_control": 0, **ends})
+    nothing_compared = SimpleNamespace(table=pd.DataFrame(columns=["variable", "level", "variance_ratio_before"]))
+    return SimpleNamespace(comparison=comparison, cohort=cohort, balance=nothing_compared)
 
 
 def number(cell: str) -> int:

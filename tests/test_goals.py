@@ -11,8 +11,9 @@ from pydantic import ValidationError
 from statsmodels.stats.proportion import proportion_confint
 
 from evaluation.analysis import goal_forecast
+from evaluation.analysis.delivered_goals import follow_delivered_goals
 from evaluation.analysis.goal_forecast import Standing, forecast_count
-from evaluation.analysis.goals import GoalFollowUp, GoalPhase, GoalSpec, GoalVersion, Words, follow_delivered_goals, follow_goals, wilson_interval
+from evaluation.analysis.goals import GoalFollowUp, GoalPhase, GoalSpec, GoalVersion, Words, follow_goals, wilson_interval
 from evaluation.errors import InputError
 from evaluation.registers.store import Registers
 from evaluation.registers.synthetic.simulate import SyntheticRegisters, simulate_registers
@@ -306,3 +307,13 @@ def test_a_list_that_cannot_be_counted_is_refused() -> None:
 def test_a_spec_that_means_nothing_is_refused(wrong: Callable[[], object], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         wrong()
+
+
+def test_the_table_is_the_count_month_by_month() -> None:
+    found = follow()
+    table = found.to_frame()
+    assert table.columns.tolist() == ["phase", "by", "level", "month", "started", "exits"]
+    for row in table.itertuples(index=False):
+        assert found.count(row.phase, row.by, row.level, row.month.date()) == (row.started, row.exits)
+    table.loc[:, "exits"] = -1
+    assert (found.monthly["exits"] >= 0).all()  # what is given is the reader's own

@@ -14,17 +14,11 @@ from scipy.optimize import brentq
 from scipy.stats import chi2
 
 from evaluation.analysis import hazards
+from evaluation.analysis.clusters import Clusters
+from evaluation.analysis.cox import RiskSets, cox_log_ratio, log_rank
 from evaluation.analysis.curves import EffectSpec
 from evaluation.analysis.effects import estimate_effects
-from evaluation.analysis.estimates import Clusters
-from evaluation.analysis.hazards import (
-    RiskSets,
-    adjusted_hazard_ratio,
-    check_proportionality,
-    cox_log_ratio,
-    log_rank,
-    period_hazard_ratios,
-)
+from evaluation.analysis.hazards import adjusted_hazard_ratio, check_proportionality, period_hazard_ratios
 from evaluation.analysis.outcomes import TimeWeights, followup_from_table
 from evaluation.design.cohort import cohort_from_table
 from evaluation.design.sets import comparison_from_sets

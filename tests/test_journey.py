@@ -18,7 +18,8 @@ from evaluation.analysis.estimates import Clusters, Estimate, Ratio
 from evaluation.analysis.means import Contrast
 from evaluation.design import covariates
 from evaluation.design.verdict import DesignLimits, judge_design
-from evaluation.plan import DisclosureSection, Language, RegisterPlan, load_plan
+from evaluation.plan import RegisterPlan, load_plan
+from evaluation.plan_sections import DisclosureSection, Language
 from evaluation.registers.cleaning import clean_registers
 from evaluation.registers.synthetic.simulate import simulate_registers
 from evaluation.registers.validation import read_registers
@@ -206,7 +207,7 @@ def test_means_and_ratios_are_hidden_where_few_have_or_lack_success(study: Study
 
 def test_a_mean_that_is_not_followed_that_long_is_a_labelled_row(study: Study, language: Language) -> None:
     found = replace(study, effects=replace(study.effects, rmst_difference=None))
-    look = scene(study, language)
+    look = scene(found, language)
     last = journey_tables.later_table(found, replace(study.journey.per_protocol, rmst_difference=None), look).rows[-1]
     assert last[1:] == (look.voice("not_observed"),) * 2
 

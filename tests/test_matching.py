@@ -17,12 +17,12 @@ from pydantic import ValidationError
 from scipy.special import expit
 
 from evaluation.design import candidates, matching
-from evaluation.design.candidates import PairRules
 from evaluation.design.cohort import Cohort, cohort_from_table, cohort_from_trials
 from evaluation.design.comparison import Comparison
 from evaluation.design.full import FullSpec
 from evaluation.design.matching import MatchingSpec, match_cohort
 from evaluation.design.optimal import OptimalSpec
+from evaluation.design.pair_rules import PairRules
 from evaluation.design.propensity import Overlap, PropensityScores, PropensitySpec, estimate_propensity, scores_from_table
 from evaluation.design.sets import comparison_from_sets
 from evaluation.errors import InputError, NobodyMatchedError, UnmatchedWarning

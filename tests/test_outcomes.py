@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evaluation.analysis.outcomes import TimeUnit, compared_follow_up, followup_from_table
+from evaluation.analysis.compared import compared_follow_up
+from evaluation.analysis.outcomes import TimeUnit, TimeWeights, followup_from_table
 from evaluation.errors import InputError
 
 SECRET = "19800101-1234"  # looks like a person's identity number; no message may hold it
@@ -191,3 +192,13 @@ def test_among_several_codes_one_is_a_code_like_the_others_and_alone_it_is_the_e
     assert followup_from_table(people, days="weeks", event="several").states == ("1", "2")
     assert followup_from_table(people, days="weeks", event="alone").states == ("event",)
     assert followup_from_table(people, days="weeks", event="text").states == ("study", "work")
+
+
+@pytest.mark.hand
+def test_weights_that_change_with_time_are_a_row_per_piece_and_follow_the_rows_that_are_taken():
+    weights = TimeWeights(np.array([0, 1, 1]), np.array([0.0, 0.0, 5.0]), np.array([9.0, 5.0, 8.0]), np.array([1.0, 1.0, 1.5]))
+    table = weights.to_frame()
+    assert table.columns.tolist() == ["row", "start_days", "stop_days", "factor"]
+    assert table.to_numpy().tolist() == [[0, 0, 9, 1], [1, 0, 5, 1], [1, 5, 8, 1.5]]
+    assert weights.of_rows(np.array([1]), 2).to_frame().to_numpy().tolist() == [[0, 0, 5, 1], [0, 5, 8, 1.5]]
+    assert weights.of_rows(np.array([1, 0]), 2).to_frame()["row"].tolist() == [0, 0, 1]

@@ -19,11 +19,11 @@ import weasyprint
 from matplotlib.figure import Figure
 
 from evaluation.errors import PdfError, PdfWarning
-from evaluation.plan import Language
+from evaluation.plan_sections import Language
 from evaluation.reporting import report
 from evaluation.reporting.blocks import Items, Page, Paragraph, Rows, Section, Subheading, picture
-from evaluation.reporting.figures.svg import one_path_per_text, svg_text
-from evaluation.reporting.pdf import TALLEST_FIGURE_PT, render_pdf
+from evaluation.reporting.figures.svg import svg_text
+from evaluation.reporting.pdf import PRINTED_SCALE, TALLEST_FIGURE_PT, one_path_per_text, render_pdf
 from evaluation.reporting.report import render_page, write_page, write_pdf, write_reports
 from evaluation.reporting.tables import Table
 
@@ -144,7 +144,7 @@ def test_every_figure_lies_within_its_sheet_in_the_shape_it_was_drawn(made: byte
     assert len(boxes) == 2
     px = POINTS_PER_INCH / 96  # the boxes are in CSS pixels
     assert all(0 < x1 < x2 < A4_PT[0] / px and 0 < y1 < y2 < A4_PT[1] / px for x1, y1, x2, y2 in boxes)
-    assert shapes[0] == pytest.approx((370 / px, 200 / px), rel=1e-3)  # drawn in points, printed in points
+    assert shapes[0] == pytest.approx((370 * PRINTED_SCALE / px, 200 * PRINTED_SCALE / px), rel=1e-3)
     assert shapes[1] == pytest.approx((370 * TALLEST_FIGURE_PT / 975 / px, TALLEST_FIGURE_PT / px), rel=1e-3)
 
 
@@ -336,3 +336,25 @@ def test_a_page_on_disk_gets_its_pdf_beside_it(tmp_path: Path, made: bytes) -> N
     file = write_pdf(write_page(tmp_path, "check.sv.html", page()))
     assert file == tmp_path / "check.sv.pdf"
     assert file.read_bytes() == made
+
+
+def test_what_is_begun_gives_each_language_its_own_pages_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    began: list[str] = []
+    monkeypatch.setattr(report, "render_pdf", lambda text: began.append(text) or text.encode())
+    pages: dict[Language, str] = {"sv": "ett", "en": "one"}
+    printed = report.begin_printing(pages)
+    assert printed() == {"sv": b"ett", "en": b"one"} == report.print_pages(pages)
+    assert began == ["ett", "one"] * 2
+
+
+def test_long_pages_are_printed_in_other_processes_to_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "LONG_PAGE_CHARACTERS", 0)
+    pages: dict[Language, str] = {"sv": page("sv"), "en": page("en")}
+    printed = report.begin_printing(pages)
+    assert printed() == {language: render_pdf(text) for language, text in pages.items()}
+
+
+def test_running_heads_are_on_paper_and_not_in_the_page(sheets: list[str]) -> None:
+    assert "string-set" not in page()
+    assert TITLE in sheets[1]
+    assert MARK in sheets[1]

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from evaluation.design.cohort import cohort_from_table
+from evaluation.design.cohort_spec import BAND, TRIAL
 from evaluation.design.covariates import COVARIATES
-from evaluation.design.risk_sets import BAND, TRIAL
 from evaluation.design.sets import comparison_from_sets
 from evaluation.errors import EstimationError, UnmatchedWarning
 from evaluation.plan import load_plan
@@ -21,7 +21,8 @@ from evaluation.registers.schema import Schema
 from evaluation.registers.synthetic.simulate import simulate_registers
 from evaluation.registers.synthetic.walk import STATES, SUCCESS
 from evaluation.registers.validation import read_registers
-from evaluation.sensitivity.placebo import TRAITS, _compare, _moved, left_out_for, negative_controls, placebo_outcomes, placebo_pool, placebo_start
+from evaluation.sensitivity.past_outcomes import TRAITS, left_out_for
+from evaluation.sensitivity.placebo import _compare, _moved, negative_controls, placebo_outcomes, placebo_pool, placebo_start
 from evaluation.study import Design, design_study
 
 PLAN = load_plan("reports/malmokraften")

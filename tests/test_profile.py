@@ -13,7 +13,8 @@ from scipy.stats import binom, poisson
 from evaluation.registers import profile
 from evaluation.registers.contract import load_contract
 from evaluation.registers.profile import Profile, profile_registers
-from evaluation.registers.store import TYPES, Registers, open_store
+from evaluation.registers.reading import TYPES
+from evaluation.registers.store import Registers, open_store
 
 CONTRACT = load_contract()
 

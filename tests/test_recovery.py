@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from evaluation.analysis.compared import compared_follow_up
 from evaluation.analysis.curves import EffectSpec
 from evaluation.analysis.effects import effects_within, estimate_effects
-from evaluation.analysis.outcomes import compared_follow_up, followup_from_table
+from evaluation.analysis.outcomes import followup_from_table
 from evaluation.design.matching import MatchingSpec
 from evaluation.design.sets import comparison_from_sets
 from evaluation.errors import UnmatchedWarning

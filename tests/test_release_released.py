@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.analysis.estimates import Clusters, Estimate, Ratio
+from evaluation.analysis.estimates import Clusters, Estimate
 from evaluation.errors import InputError
 from evaluation.release.counts import Counts
 from evaluation.release.ledger import read_ledger
@@ -19,7 +19,6 @@ from evaluation.release.released import (
     release_counts,
     release_difference,
     release_estimate,
-    release_ratio,
     release_share,
     release_sum,
     release_table,
@@ -108,13 +107,6 @@ def test_a_difference_is_of_released_shares() -> None:
     )  # 1.96 times 0.036 is 2.9 steps; rounding moved the shares by half and a quarter at most
     hidden = ReleasedNumber("share", None, seal=treated.seal)
     assert release_contrast(hidden, control, estimate(0.19, 0.036), arms, ("t", "c")).value is None
-
-
-@pytest.mark.hand
-def test_a_ratio_has_two_decimals_and_is_withheld_where_it_rests_on_a_hidden_count() -> None:
-    ratio = Ratio(estimate(np.log(1.2345), 0.1, "log ratio"))
-    assert release_ratio(ratio, counts(), ["people", "have"]).value == 1.23
-    assert release_ratio(ratio, counts(403, 3), ["people", "have"]).value is None
 
 
 @pytest.mark.parametrize(

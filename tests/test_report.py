@@ -16,7 +16,8 @@ from lxml.html import HtmlElement
 
 from evaluation import __version__
 from evaluation.design.verdict import DesignLimits, judge_design
-from evaluation.plan import DisclosureSection, Language, Plan, load_plan
+from evaluation.plan import Plan, load_plan
+from evaluation.plan_sections import DisclosureSection, Language
 from evaluation.reporting import report
 from evaluation.reporting.disclosure import HIDDEN
 from evaluation.reporting.report import render_report, write_report

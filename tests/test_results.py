@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluation.design.verdict import DesignLimits, judge_design
-from evaluation.plan import DisclosureSection, load_plan
+from evaluation.plan import load_plan
+from evaluation.plan_sections import DisclosureSection
 from evaluation.release.released import SEAL, ReleasedNumber
 from evaluation.reporting import results, tables
 from evaluation.reporting.results import results_schema, results_text, study_results

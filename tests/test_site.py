@@ -7,7 +7,7 @@ import pytest
 
 from evaluation.errors import InputError
 from evaluation.registers.contract import load_contract
-from evaluation.registers.schema import Notation
+from evaluation.registers.reading import Notation
 from evaluation.registers.site import Site, load_site
 
 EXAMPLE = Path(__file__).parents[1] / "reports" / "site.example.toml"

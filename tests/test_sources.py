@@ -422,7 +422,7 @@ def sqlite_file(tmp_path: Path) -> Path:
 
 
 def test_a_table_or_view_of_a_database_is_read_in_parts(sqlite_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evaluation.registers.sources.CHUNK", 2)
+    monkeypatch.setattr("evaluation.registers.landing.CHUNK", 2)
     delivery = opened(f"sqlite:///{sqlite_file}", Site(tables={"individ": "seen"}))
     assert delivered(delivery) == [("P01", "1"), ("P02", None), ("P03", "x")]
     assert delivered(delivery, "individ") == [("P01",), ("P02",), ("P03",)]

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from evaluation.analysis.clusters import Clusters
 from evaluation.analysis.curves import EffectSpec, estimate_curves
 from evaluation.analysis.effects import estimate_effects
-from evaluation.analysis.estimates import Clusters
 from evaluation.analysis.outcomes import FollowUp, TimeUnit, TimeWeights
 from evaluation.design.cohort import Cohort, cohort_from_table, cohort_from_trials
 from evaluation.design.comparison import Comparison

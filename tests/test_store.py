@@ -9,7 +9,8 @@ import pytest
 
 from evaluation.errors import InputError
 from evaluation.registers.contract import load_contract
-from evaluation.registers.store import TYPES, Registers, open_store, scalar
+from evaluation.registers.reading import TYPES
+from evaluation.registers.store import Registers, open_store, scalar
 
 
 @pytest.fixture

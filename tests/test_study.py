@@ -26,7 +26,8 @@ from evaluation.design.propensity import estimate_propensity
 from evaluation.design.risk_sets import select_cohort
 from evaluation.design.verdict import DesignLimits, judge_design
 from evaluation.errors import HorizonError, InputError, SchemaError, VerdictError
-from evaluation.plan import Plan, RegisterPlan, SubgroupSection, TablePlan, load_plan
+from evaluation.plan import Plan, RegisterPlan, TablePlan, load_plan
+from evaluation.plan_sections import SubgroupSection
 from evaluation.registers.cleaning import CleanRegisters, clean_registers
 from evaluation.registers.states import observe_states
 from evaluation.registers.synthetic.simulate import simulate_registers
@@ -468,3 +469,38 @@ def test_participants_of_a_month_without_controls_are_counted_as_unmatched(table
 def test_a_plan_is_given_what_it_starts_at(plan: Plan, needs: str, registers: CleanRegisters) -> None:
     with pytest.raises(InputError, match=needs):
         design_study(people(AGENCY) if plan is MALMO else registers, plan)
+
+
+# --- the tables
+
+
+def test_the_table_of_a_study_has_every_effect_once(agency: Study) -> None:
+    table = agency.to_frame()
+    whole = table[table["part"] == "effects"].set_index("measure")
+    assert whole["effect"].to_dict() == {name: one.value for name, one in agency.effects.estimates().items()}
+    assert set(whole["treated"]) == {agency.effects.arms["treated"].n}
+    for part, groups in (("registered", agency.registered), ("exploratory", agency.exploratory)):
+        mine = table[table["part"] == part].drop(columns="part").reset_index(drop=True)
+        pd.testing.assert_frame_equal(mine, groups.to_frame(), check_dtype=False)
+    assert agency.registered.effects
+    assert not table[["part", "by", "group", "measure"]].duplicated().any()
+    pd.testing.assert_frame_equal(agency.design.to_frame(), agency.design.verdict.to_frame())
+
+
+def test_the_table_of_a_journey_has_a_row_for_each_measure_of_each_part(malmo: Study) -> None:
+    journey = malmo.journey
+    assert journey is not None
+    table = journey.to_frame()
+    parts = {"per_protocol": journey.per_protocol, "durability": journey.durability, "totals": journey.totals}
+    parts |= {f"definition: {name}": found for name, found in journey.definitions.items() if isinstance(found, Effects)}
+    for part, found in parts.items():
+        mine, own = table[table["part"] == part].reset_index(drop=True), found.to_frame()
+        pd.testing.assert_frame_equal(mine[[name for name in own if name in mine]], own[[name for name in own if name in mine]], check_dtype=False)
+    periods = table[table["part"] == "periods"]
+    assert list(zip(periods["from_days"], periods["horizon_days"], strict=True)) == list(PERIODS_DAYS)
+    for effect, ratio in zip(periods["effect"], journey.periods.values(), strict=True):
+        assert np.isnan(effect) if ratio is None else effect == ratio.value
+    state, month = journey.occupancy.states[0], journey.occupancy.months[-1]
+    where = (table["part"] == "occupancy") & (table["measure"] == state) & (table["horizon_days"] == round(month * 365.25 / 12))
+    assert table.loc[where, "effect"].tolist() == [journey.occupancy.contrasts[state, month].difference.value]
+    assert len(table) == sum(map(len, (*(one.to_frame() for one in parts.values()), periods, journey.occupancy.to_frame())))

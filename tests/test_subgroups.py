@@ -6,9 +6,9 @@ import pytest
 from scipy.stats import chi2, norm
 from statsmodels.stats.multitest import multipletests
 
+from evaluation.analysis.cox import RiskSets, cox_log_ratio
 from evaluation.analysis.curves import EffectSpec
 from evaluation.analysis.effects import Effects, estimate_effects
-from evaluation.analysis.hazards import RiskSets, cox_log_ratio
 from evaluation.analysis.subgroups import EmptyGroup, estimate_subgroups
 from evaluation.design.matching import MatchingSpec
 from evaluation.errors import EstimationError, InputError

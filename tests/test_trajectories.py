@@ -141,6 +141,21 @@ def test_the_state_of_each_month_is_that_of_the_day_so_many_months_after():
 
 
 @pytest.mark.hand
+def test_the_table_has_a_row_for_each_person_with_what_they_did():
+    found, rows = followed(["held90", "dead", "late"], index={"late": "2024-05-31"}, sokandekategori=JOBS, individ=exits.PERSONS)
+    table = found.to_frame()
+    held = table.iloc[rows[0]]
+    assert (held["succeeded"], held["lasting_90_days"], held["returned"]) == (True, False, True)
+    assert held["state_2"] == "arbete_osubventionerat"
+    for month in range(found.state.shape[1]):
+        wanted = [found.labels[place] if place >= 0 else None for place in found.state[:, month]]
+        assert table[f"state_{month}"].astype(object).where(table[f"state_{month}"].notna(), None).tolist() == wanted
+    for days, lasting in found.lasting.items():
+        assert table[f"lasting_{days}_days"].tolist() == lasting.tolist()
+    assert table["reach_days"].tolist() == found.reach.tolist()
+
+
+@pytest.mark.hand
 def test_every_state_has_a_label_unemployment_last_and_programmes_apart_from_open_unemployment():
     found, _ = followed(["a", "b"])
     contract = exits.load_contract()
@@ -192,6 +207,9 @@ def test_benefits_and_earnings_of_two_years_are_arithmetic_on_the_drawn_records(
     assert found.earnings_reach is not None
     assert found.earnings_reach[rows].tolist() == [1948, 1947, 0]  # pay is known from March 2019
     assert found.reach[rows].tolist() == [1948, 1947, 1949]
+    table = found.to_frame().iloc[rows]
+    assert table[["assistance_months", "earnings_sek", "reach_days", "earnings_reach_days"]].iloc[0].tolist() == [3, 1230, 1948, 1948]
+    np.testing.assert_allclose(table["sick_days"], totals["sick_days"], rtol=0)
 
 
 @pytest.mark.hand

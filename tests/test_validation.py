@@ -11,9 +11,9 @@ import pytest
 
 from evaluation.errors import InputError, SchemaError
 from evaluation.registers.contract import Contract, load_contract
+from evaluation.registers.reading import TYPES
 from evaluation.registers.site import Site
 from evaluation.registers.sources import Delivery, open_delivery
-from evaluation.registers.store import TYPES
 from evaluation.registers.validation import Validation, read_registers, validate
 
 LEVERANS = "myndighet;datauttag;komplett_t_o_m;syntetisk\nSCB;01/03/2023;2022-12;true\nArbetsförmedlingen;01/03/2023;2022-12;true\n"

@@ -12,6 +12,8 @@ import pytest
 
 from evaluation import estimate_effects, followup_from_table, scores_from_table, simulate_registers, weight_cohort
 from evaluation.registers.synthetic.truth import true_effects
+from evaluation.verification.answers import Answer, summarise
+from evaluation.verification.worlds import HORIZONS, Truth, asked, packaged_plan
 
 PROJECT = Path(__file__).parents[1]
 ROOMS = ("verify", "answers", "validation_page", "flat_worlds", "stack_worlds", "register_worlds")
@@ -47,8 +49,8 @@ def number(cell: str) -> float:
 @pytest.mark.hand
 def test_bias_coverage_rejections_and_their_errors_are_arithmetic(rooms: SimpleNamespace) -> None:
     numbers = ((1.0, 0.0), (3.0, 0.0), (1.0, 1.0), (2.0, 2.0))
-    answers = [rooms.answers.Answer("w", "1:1", "E1", estimate, 1.0, truth) for estimate, truth in numbers]
-    row = rooms.answers.summarise(rooms.answers.gathered(answers)[0]).iloc[0]
+    answers = [Answer("w", "1:1", "E1", estimate, 1.0, truth) for estimate, truth in numbers]
+    row = summarise(rooms.answers.gathered(answers)[0]).iloc[0]
     assert (row["runs"], row["truth"], row["bias"], row["coverage"]) == (4, 0.75, 1.0, 0.75)
     assert row["mc_error"] == pytest.approx((2**0.5) / 2)  # errors 1, 3, 0, 0: variance (0 + 4 + 1 + 1) / 3
     assert row["se_ratio"] == pytest.approx(1 / 2**0.5)
@@ -133,10 +135,9 @@ def test_who_waits_and_may_start_later_succeeds_as_often_as_computed(rooms: Simp
 
 
 @pytest.mark.property
-def test_the_truth_of_the_registers_is_the_simulations_own(rooms: SimpleNamespace) -> None:
+def test_the_truth_of_the_registers_is_the_simulations_own() -> None:
     made = simulate_registers(100, 1_000, seed=3, effect="published")
-    worlds = rooms.register_worlds
-    truth = worlds.Truth.of(made.potential, worlds.asked((548,), None).success)
+    truth = Truth.of(made.potential, asked(packaged_plan(), (548,), None).success)
     assert truth.risk("not_now", 548) != 0
     told = true_effects(made.potential)
 
@@ -144,7 +145,7 @@ def test_the_truth_of_the_registers_is_the_simulations_own(rooms: SimpleNamespac
         chosen = told[(told["estimand"] == estimand) & (told["horizon_days"] == horizon) & (told["by"] == by) & (told["level"] == level)]
         return float(chosen["effect"].iloc[0])
 
-    for horizon in worlds.HORIZONS:
+    for horizon in HORIZONS:
         assert truth.risk("not_now", horizon) == pytest.approx(published("E1", horizon), abs=ROUNDING)
         assert truth.risk("never", horizon) == pytest.approx(published("E2", horizon), abs=ROUNDING)
     assert truth.restricted_mean() == pytest.approx(published("E3", 730), abs=1e-9)
@@ -157,7 +158,7 @@ def test_twenty_five_flat_worlds_are_right_on_average_and_the_short_cuts_are_not
     answers, _ = rooms.answers.gathered(
         one for seed in range(1, 26) for one in rooms.verify.run(rooms.verify.Job("flat", world.name, range(seed, seed + 1)))
     )
-    table = rooms.answers.summarise(answers).set_index(["method", "what"])
+    table = summarise(answers).set_index(["method", "what"])
     ours, unmatched = table.loc[("1:1", "E1")], table.loc[("nobody matched", "E1")]
     assert abs(ours["bias"]) < FAR * ours["mc_error"]
     assert unmatched["bias"] < -0.05

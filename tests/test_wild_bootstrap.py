@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from evaluation.analysis.estimates import Clusters, Estimate
+from evaluation.analysis.clusters import Clusters
+from evaluation.analysis.estimates import Estimate
 from evaluation.analysis.wild_bootstrap import wild_cluster_bootstrap
 
 SAME_ARITHMETIC = 1e-10  # sums of the same numbers in another order

@@ -24,7 +24,8 @@ from evaluation.analysis.estimates import Clusters, Estimate
 from evaluation.analysis.exits import Definition
 from evaluation.analysis.outcomes import TimeUnit
 from evaluation.design.verdict import Check, CheckName
-from evaluation.plan import DisclosureSection, Language, load_plan
+from evaluation.plan import load_plan
+from evaluation.plan_sections import DisclosureSection, Language
 from evaluation.registers.origin import DEFINITIONS, NO, UNKNOWN, YES
 from evaluation.reporting import figures
 from evaluation.reporting.journey_tables import ELSEWHERE, PLACES

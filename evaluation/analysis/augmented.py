@@ -23,14 +23,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
+from evaluation.analysis.compared import Compared, compared_follow_up
 from evaluation.analysis.curves import EffectSpec
 from evaluation.analysis.effects import estimate_effects
 from evaluation.analysis.estimates import Estimate
-from evaluation.analysis.outcomes import Compared, FollowUp, compared_follow_up
+from evaluation.analysis.outcomes import FollowUp
 from evaluation.design.cohort import Bools, Cohort, Floats
 from evaluation.design.comparison import Comparison
 from evaluation.design.logistic import maximise_likelihood
-from evaluation.design.propensity import covariate_columns
+from evaluation.design.model_columns import covariate_columns
 from evaluation.errors import EstimationError, HorizonError
 
 RIDGE = 0.01  # a hundredth of a person per standardised column: a level whose controls all failed keeps a finite coefficient, others hardly move
@@ -83,10 +84,9 @@ def augmented_difference(
     taken to be independent within each arm, as for the shares themselves. A treated with a level no compared control has is foretold as one of a
     level that stays outside the regression.
     """
-    spec = EffectSpec.model_validate((spec or EffectSpec()).model_dump() | {"horizons_days": (horizon_days,), "rmst_days": None})
+    spec = (spec or EffectSpec()).at(horizon_days)
     compared = compared_follow_up(cohort, comparison, follow_up)
-    if compared.pieces is not None:
-        raise EstimationError("augmented difference: weights that change with time have no place in it; give the follow-up without them")
+    compared.refuse_time_weights("augmented difference")
     plain = _plain_difference(cohort, comparison, follow_up, spec)
     reaching = compared.reaching(horizon_days)
     control = np.flatnonzero(reaching & ~compared.treated)

@@ -26,10 +26,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from evaluation.analysis.clusters import Clusters, Codes
+from evaluation.analysis.compared import Compared, compared_follow_up
 from evaluation.analysis.curves import EffectSpec
 from evaluation.analysis.effects import Effects, estimate_effects
-from evaluation.analysis.estimates import Clusters, Codes, Estimate
-from evaluation.analysis.outcomes import Compared, FollowUp, compared_follow_up
+from evaluation.analysis.estimates import Estimate
+from evaluation.analysis.outcomes import FollowUp
 from evaluation.analysis.replicates import Measure, Reweighed, differences
 from evaluation.design.cohort import Cohort, Floats
 from evaluation.design.comparison import Comparison

@@ -8,13 +8,11 @@ given is not zero but unknown, and the ledgers say what follows from that.
 
 References
 ----------
-Fieller (1954). Some problems in interval estimation. JRSS B 16(2), 175-185.
 Boardman, Greenberg, Vining & Weimer (2018). Cost-Benefit Analysis: Concepts and Practice, 5th edition (perspectives, transfers).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -22,12 +20,13 @@ from operator import add
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from scipy.special import ndtri
 
-from evaluation.analysis.estimates import Clusters, Estimate
+from evaluation.analysis.estimates import Estimate
 from evaluation.analysis.goals import Words
 from evaluation.analysis.means import Occupancy, Totals
+from evaluation.analysis.quotients import Quotient, divide_by_effect
 from evaluation.analysis.trajectories import MONTHS
 from evaluation.errors import EstimationError
 
@@ -35,11 +34,10 @@ Actor = Literal["eu", "finsam", "state", "municipality", "region", "individual"]
 ACTORS: tuple[Actor, ...] = ("eu", "finsam", "state", "municipality", "region", "individual")
 Quantity = Literal["ordinary", "subsidised_months", "programme_months", "sick_days", "assistance_months", "earnings_sek"]
 QUANTITIES: tuple[Quantity, ...] = ("ordinary", "subsidised_months", "programme_months", "sick_days", "assistance_months", "earnings_sek")
-STATES = {  # of codes/tillstand.csv, months in which are priced
+STATES: dict[Quantity, tuple[str, ...]] = {  # of codes/tillstand.csv, months in which are priced
     "subsidised_months": ("nystartsjobb", "arbete_subventionerat", "arbete_lonebidrag"),
     "programme_months": ("program",),
 }
-Why = Literal["", "covers_zero", "fewer"]
 
 
 class _Spec(BaseModel):
@@ -113,24 +111,6 @@ class CostSpec(_Spec):
     def in_price_year(self, sek: float, year: int | None) -> float:
         """Bring an amount to the price year."""
         return sek if year is None or not self.price_index else sek * self.price_index[self.price_year] / self.price_index[year]
-
-
-@dataclass(frozen=True)
-class Quotient:
-    """A cost over an effect.
-
-    Attributes
-    ----------
-    value, low, high : float or None
-        None where it cannot be computed.
-    why : {"", "covers_zero", "fewer"}
-        Why it cannot: the interval of the effect covers zero, or the effect is fewer exits.
-    """
-
-    value: float | None
-    low: float | None
-    high: float | None
-    why: Why = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,6 +191,29 @@ class Costs:
         """Whether any public spending beside the programme's own is known, so that the net cost is more than its spending."""
         return any(entry.price is not None and entry.price.payer not in (None, "individual") for entry in self.entries)
 
+    def to_frame(self) -> pd.DataFrame:
+        """Give one row per line of the three ledgers: ledger, account, line, actor, sek, std_error, low, high.
+
+        In the ledger "exit" each account of what the programme cost has the lines spending and net (SEK per participant), per_gross_exit,
+        spending_per_additional and net_per_additional (SEK per exit); in "actors" each line is a price by its English name, the programme's spending
+        or the actor's total, and in "society" it is the total (SEK per participant, gains above 0). Missing where there is no number.
+        """
+        rows: list[tuple[object, ...]] = []
+        for one in self.per_exit:
+            account = one.budget.name.en
+            rows += [("exit", account, "spending", "", one.spending_sek), ("exit", account, "net", "", *_cells(one.net))]
+            rows.append(("exit", account, "per_gross_exit", "", one.per_gross_exit_sek))
+            quotients = {"spending_per_additional": one.spending_per_additional, "net_per_additional": one.net_per_additional}
+            rows += [("exit", account, line, "", found.value, None, found.low, found.high) for line, found in quotients.items()]
+        account = self.spec.budgets[0].name.en
+        for entry in self.entries:
+            line = "spending" if entry.price is None else entry.price.name.en
+            rows += [("actors", account, line, actor, *_cells(gain)) for actor, gain in entry.value.items()]
+        rows += [("actors", account, "total", actor, *_cells(gain)) for actor, gain in self.actors.items()]
+        rows.append(("society", account, "total", "", *_cells(self.society)))
+        numbers = ["sek", "std_error", "low", "high"]
+        return pd.DataFrame(rows, columns=["ledger", "account", "line", "actor", *numbers]).astype(dict.fromkeys(numbers, np.float64))
+
 
 def estimate_costs(effect: Estimate, share: Estimate, spec: CostSpec, totals: Totals | None = None, occupancy: Occupancy | None = None) -> Costs:
     """Set up the three ledgers of a study.
@@ -257,47 +260,38 @@ def estimate_costs(effect: Estimate, share: Estimate, spec: CostSpec, totals: To
     return Costs(spec, effect, share, per_exit, entries, actors, replace(society, name="gain to society"), tuple(unknown))  # type: ignore[arg-type]
 
 
-def divide_by_effect(cost: Estimate, effect: Estimate) -> Quotient:
-    """Divide a cost by an effect, with Fieller's interval.
-
-    Parameters
-    ----------
-    cost, effect : Estimate
-        Of the same comparison; the effect in additional exits per participant.
-
-    Returns
-    -------
-    Quotient
-        Without numbers where the interval of the effect covers zero, for costs without limit would then agree with what was seen, and where there
-        were fewer exits.
-
-    Notes
-    -----
-    All t for which (c - t d)^2 <= z^2 (V_cc - 2 t V_cd + t^2 V_dd). Fieller (1954).
-    """
-    if effect.low <= 0 <= effect.high:
-        return Quotient(None, None, None, "covers_zero")
-    if effect.value < 0:
-        return Quotient(None, None, None, "fewer")
-    c, d, z = cost.value, effect.value, float(ndtri(0.5 + effect.level / 2))
-    covariance = effect.clusters.covariance(np.column_stack([cost.influence, effect.influence])) * z * z
-    square, cross, fixed = d * d - covariance[1, 1], c * d - covariance[0, 1], c * c - covariance[0, 0]
-    reach = math.sqrt(max(0.0, cross * cross - square * fixed))
-    return Quotient(c / d, (cross - reach) / square, (cross + reach) / square)
-
-
 def _amounts(effect: Estimate, totals: Totals | None, occupancy: Occupancy | None) -> dict[Quantity, Estimate]:
     """Give how much more of each quantity a participant has than without the programme."""
     known: dict[Quantity, Estimate] = {"ordinary": _fixed("ordinary help", -1.0, effect)}
     for name in QUANTITIES:
         if totals is not None and name in totals.contrasts:
             known[name] = _beside(effect, totals.contrasts[name].difference)
-        if occupancy is not None and name in STATES and set(range(MONTHS + 1)) <= set(occupancy.months):
-            states = [state for state in STATES[name] if state in occupancy.states]
-            ends = {0: 0.5, MONTHS: 0.5}
-            gaps = ((occupancy.contrasts[state, month].difference, ends.get(month, 1.0)) for state in states for month in range(MONTHS + 1))
-            months = _sum(effect, (_times(_beside(effect, gap), weight) for gap, weight in gaps))
-            known[name] = replace(months, name=name, unit="months")
+    return known if occupancy is None else {**known, **state_months(effect, occupancy)}
+
+
+def state_months(effect: Estimate, occupancy: Occupancy) -> dict[Quantity, Estimate]:
+    """Give how many more months a participant spends in the states that are priced.
+
+    Parameters
+    ----------
+    effect : Estimate
+        Of the same comparison; beside it they can be added.
+    occupancy : Occupancy
+
+    Returns
+    -------
+    dict of Quantity to Estimate
+        Empty where not every month is observed.
+    """
+    if not set(range(MONTHS + 1)) <= set(occupancy.months):
+        return {}
+    known: dict[Quantity, Estimate] = {}
+    ends = {0: 0.5, MONTHS: 0.5}
+    for name in STATES:
+        states = [state for state in STATES[name] if state in occupancy.states]
+        gaps = ((occupancy.contrasts[state, month].difference, ends.get(month, 1.0)) for state in states for month in range(MONTHS + 1))
+        months = _sum(effect, (_times(_beside(effect, gap), weight) for gap, weight in gaps))
+        known[name] = replace(months, name=name, unit="months")
     return known
 
 
@@ -322,6 +316,10 @@ def _per_exit(budget: Budget, entries: Sequence[Entry], effect: Estimate, share:
     return CostPerExit(budget, spent, net, spent / share.value, divide_by_effect(spending, effect), divide_by_effect(net, effect))
 
 
+def _cells(found: Estimate) -> tuple[float, float, float, float]:
+    return found.value, found.std_error, found.low, found.high
+
+
 def _fixed(name: str, value: float, beside: Estimate) -> Estimate:
     """Give a number that depends on nobody, as an estimate that can be added to others."""
     return replace(beside, name=name, value=value, influence=np.zeros_like(beside.influence), unit="sek", interval="plain")
@@ -337,12 +335,6 @@ def _sum(beside: Estimate, estimates: Iterable[Estimate]) -> Estimate:
 
 def _beside(effect: Estimate, other: Estimate) -> Estimate:
     """Put an estimate from another call, on the same comparison, among those that can be added to the effect."""
-    ours, theirs = effect.clusters, other.clusters
-    if ours is not theirs and not _same(ours, theirs):
+    if not effect.clusters.same_as(other.clusters):
         raise EstimationError(f"{effect.name} and {other.name}: are of different comparisons; estimate both of the same one")
-    return replace(other, clusters=ours)
-
-
-def _same(ours: Clusters, theirs: Clusters) -> bool:
-    pairs = ((ours.member, theirs.member), (ours.code, theirs.code), (ours.share, theirs.share))
-    return ours.factor == theirs.factor and all(np.array_equal(one, other) for one, other in pairs)
+    return replace(other, clusters=effect.clusters)

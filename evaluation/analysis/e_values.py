@@ -13,6 +13,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import pandas as pd
+
 from evaluation.analysis.estimates import Estimate, Ratio
 
 
@@ -30,6 +32,10 @@ class EValue:
 
     point: float
     interval: float
+
+    def to_frame(self) -> pd.DataFrame:
+        """Give one row: point and interval, both risk ratios of at least 1."""
+        return pd.DataFrame([(self.point, self.interval)], columns=["point", "interval"])
 
 
 def e_value(risk_ratio: Ratio) -> EValue:

@@ -12,10 +12,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evaluation.analysis.curves import ARMS, EffectSpec, Incidence, incidences_by_state
-from evaluation.analysis.estimates import Estimate, Ratio, Unit
-from evaluation.analysis.hazards import LogRank, RiskSets, cox_log_ratio, log_rank
-from evaluation.analysis.outcomes import ANY, Compared, FollowUp, TimeUnit, compared_follow_up
+from evaluation.analysis.compared import Compared, compared_follow_up
+from evaluation.analysis.cox import LogRank, RiskSets, cox_log_ratio, log_rank
+from evaluation.analysis.curves import ARMS, EffectSpec
+from evaluation.analysis.estimates import EFFECT_COLUMNS, Estimate, Ratio, Unit, effect_cells
+from evaluation.analysis.incidence import Incidence, incidences_by_state
+from evaluation.analysis.outcomes import ANY, FollowUp, TimeUnit
 from evaluation.design.cohort import Bools, Cohort, Floats
 from evaluation.design.comparison import Comparison
 from evaluation.errors import EstimationError, HorizonError
@@ -45,6 +47,18 @@ class Arm:
     risk: dict[float, Estimate]
     cumulative_incidence: dict[tuple[str, float], Estimate]
     rmst: Estimate | None
+
+    def to_frame(self) -> pd.DataFrame:
+        """Give one row per measure: measure, horizon_days, n (people it rests on), value, std_error, low, high.
+
+        The measures are risk, incidence: <state> (probabilities) and rmst (days); the latter has no horizon here, which is the spec's `rmst_days`.
+        """
+        told = [("risk", horizon, estimate) for horizon, estimate in self.risk.items()]
+        told += [(f"incidence: {state}", horizon, estimate) for (state, horizon), estimate in self.cumulative_incidence.items()]
+        if self.rmst is not None:
+            told.append(("rmst", np.nan, self.rmst))
+        rows = [(name, days, one.n, one.value, one.std_error, one.low, one.high) for name, days, one in told]
+        return pd.DataFrame(rows, columns=["measure", "horizon_days", "n", "value", "std_error", "low", "high"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +189,7 @@ def effects_within(compared: Compared, success: Bools, inside: Bools, spec: Effe
         test = log_rank(sets, people, len(inside), compared.clusters, spec.level) if len(sets.leavers) else None
         try:
             value, influence = cox_log_ratio(sets)
-            whole, counted = _spread(influence, people, len(inside)), compared.n_people(people)
+            whole, counted = compared.over_all(influence, people), compared.n_people(people)
             ratio = Ratio(Estimate("log of hazard ratio", value, whole, compared.clusters, "log ratio", counted, spec.level))
         except EstimationError as error:
             notes.append(str(error))
@@ -237,7 +251,7 @@ def _arm(observed: _Observed, horizons: list[float], rmst_days: float | None, sp
         value, influence = found
         interval: Literal["plain", "log-log"] = "log-log" if unit == "probability" else "plain"
         people = compared.n_people(side.rows)
-        return Estimate(name, value, _spread(influence, side.rows, len(compared.days)), compared.clusters, unit, people, spec.level, interval)
+        return Estimate(name, value, compared.over_all(influence, side.rows), compared.clusters, unit, people, spec.level, interval)
 
     rows = np.flatnonzero(observed.inside & (compared.treated == (arm == "treated")))
     sides = {days: observed.reaching(days)[arm] for days in [*horizons, *([] if rmst_days is None else [rmst_days])]}
@@ -263,12 +277,6 @@ def _arm(observed: _Observed, horizons: list[float], rmst_days: float | None, sp
     )
 
 
-def _spread(influence: Floats, rows: NDArray[np.intp], people: int) -> Floats:
-    whole = np.zeros(people)
-    whole[rows] = influence
-    return whole
-
-
 def _refuse_unseen_horizons(effects: Effects, unit: TimeUnit) -> None:
     spec = effects.spec
     asked = {*spec.horizons_days, *([spec.rmst_days] if spec.rmst_days is not None else [])}
@@ -283,14 +291,5 @@ def _refuse_unseen_horizons(effects: Effects, unit: TimeUnit) -> None:
 
 
 def _row(measure: str, horizon: float | None, treated: float, control: float, effect: Estimate | Ratio) -> dict[str, object]:
-    return {
-        "measure": measure,
-        "horizon_days": np.nan if horizon is None else horizon,
-        "treated": treated,
-        "control": control,
-        "effect": effect.value,
-        "std_error": effect.std_error,
-        "low": effect.low,
-        "high": effect.high,
-        "p_value": effect.p_value,
-    }
+    told = {"measure": measure, "horizon_days": np.nan if horizon is None else horizon, "treated": treated, "control": control}
+    return told | dict(zip(EFFECT_COLUMNS, effect_cells(effect), strict=True))

@@ -97,12 +97,12 @@ def forecast_count(standing: Standing, *, until: dt.date, last_start: dt.date, e
     have reached a month, h and g are those of the last half-year that 30 have reached and all later months together. Who has left without an exit
     is expected to have none.
     """
-    now, end = _number(until), _number(ends)
+    now, end = month_of(until), month_of(ends)
     if end <= now or not len(standing.start):
         return None
     rates = _rates(standing, now)
     pace = _pace(standing.start, now)
-    ahead = max(0, min(_number(last_start), end) - now)
+    ahead = max(0, min(month_of(last_start), end) - now)
     so_far = int(np.isfinite(standing.exit).sum())
     is_open = np.isnan(standing.exit) & np.isnan(standing.left)
     open_by_age = np.bincount(now + 1 - standing.start[is_open], minlength=1).astype(np.float64)
@@ -129,14 +129,15 @@ def month_number(days: pd.Series) -> Floats:
     return months
 
 
+def month_of(day: dt.date) -> int:
+    """Number the calendar month of a day from year 0."""
+    return day.year * 12 + day.month - 1
+
+
 def month_end(number: int) -> dt.date:
     """Give the last day of a numbered month."""
     year, month = divmod(number, 12)
     return dt.date(year, month + 1, calendar.monthrange(year, month + 1)[1])
-
-
-def _number(day: dt.date) -> int:
-    return day.year * 12 + day.month - 1
 
 
 class _Rates(NamedTuple):

@@ -13,7 +13,7 @@ Wilson (1927). Probable inference, the law of succession, and statistical infere
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import chain
 from typing import Literal
@@ -24,14 +24,14 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from scipy.special import ndtri
 
-from evaluation.analysis.goal_forecast import Forecast, Standing, forecast_count, month_end, month_number
+from evaluation.analysis.goal_forecast import Forecast, Standing, forecast_count, month_end, month_number, month_of
+from evaluation.analysis.outcomes import TimeUnit
 from evaluation.errors import InputError, Problem
-from evaluation.registers.origin import DEFINITIONS, classify_origin
-from evaluation.registers.store import Registers
+from evaluation.registers.origin import DEFINITIONS
 
 SUCCESS = ("arbete", "studier")  # classes of codes/projekt_resultat.csv that the goals are about
 ALL = ""  # the breakdown, and its level, of everybody
-MONTH_DAYS = 365.25 / 12
+MONTH_DAYS = TimeUnit.MONTH.days
 
 Floats = NDArray[np.float64]
 
@@ -153,6 +153,10 @@ class GoalFollowUp:
         """The phases somebody started in."""
         return tuple(dict.fromkeys(self.monthly["phase"]))
 
+    def to_frame(self) -> pd.DataFrame:
+        """Give one row per phase, group and month: phase, by, level, month (its last day), started, exits (people so far); as `monthly`."""
+        return self.monthly.copy()
+
     def count(self, phase: str, by: str = ALL, level: str = ALL, day: dt.date | None = None) -> tuple[int, int]:
         """Give how many had started and left for work or studies by a day; by the last one if left out."""
         mine = self.monthly[(self.monthly["phase"] == phase) & (self.monthly["by"] == by) & (self.monthly["level"] == level)]
@@ -225,50 +229,6 @@ def follow_goals(
     )
 
 
-def follow_delivered_goals(registers: Registers, spec: GoalSpec) -> GoalFollowUp:
-    """Follow the goals in delivered registers: by sex and origin where persons are delivered, with the goals delivered beside those of the plan.
-
-    Parameters
-    ----------
-    registers : Registers
-        With projekt_deltagande; individ for breakdowns and mal for goals, if they are there.
-    spec : GoalSpec
-
-    Returns
-    -------
-    GoalFollowUp
-        Up to the last complete month.
-
-    Raises
-    ------
-    InputError
-        As `follow_goals`.
-    """
-    codes, groups = registers.contract.codes, None
-    if "individ" in registers.names:
-        persons = registers.frame("individ").set_index("lopnr")
-        groups = classify_origin(persons, codes["fodelselandgrupp"]).assign(kon=persons["kon"])
-    results = codes["projekt_resultat"].entries
-    counted = tuple(results.loc[results["klass"].isin(SUCCESS), "kod"])
-    found = follow_goals(registers.frame("projekt_deltagande"), spec, until=registers.complete_until, groups=groups, success=counted)
-    delivered = delivered_versions(registers.frame("mal"), spec.delivered_as) if "mal" in registers.names else ()
-    return GoalFollowUp(**{**vars(found), "versions": _together(spec.versions, delivered)})
-
-
-def delivered_versions(table: pd.DataFrame, delivered_as: Mapping[str, str]) -> tuple[GoalVersion, ...]:
-    """Read the table of goals, as data_schema/mal.json has it; `delivered_as` gives the phase of each mal_id, which stands for itself otherwise."""
-    versions = []
-    for row in table.sort_values(["mal_id", "version"]).to_dict("records"):
-        known: Mapping[str, object] = {str(name): value for name, value in row.items() if pd.notna(value)}
-        named = {"goal": "mal_id", "version": "version", "persons": "mal", "of": "namnare", "decided": "beslutad", "period": "period"}
-        cells = {name: known[column] for name, column in named.items() if column in known}
-        if isinstance(cells.get("decided"), dt.datetime):
-            cells["decided"] = pd.Timestamp(str(cells["decided"])).date()
-        goal = delivered_as.get(str(cells["goal"]), str(cells["goal"]))
-        versions.append(GoalVersion.model_validate({**cells, "goal": goal, "source": known.get("kalla", "mal")}))
-    return tuple(versions)
-
-
 def wilson_interval(count: int, of: int, level: float) -> tuple[float, float]:
     """Give an interval for a share that stays within 0 and 1, and has width at both ends.
 
@@ -332,7 +292,7 @@ def _groups(people: pd.DataFrame, groups: pd.DataFrame | None, by: tuple[str, ..
 def _months(phase: str, by: str, level: str, people: pd.DataFrame, until: dt.date) -> list[tuple[object, ...]]:
     if people.empty:
         return []
-    first, last = int(month_number(people["start"]).min()), until.year * 12 + until.month - 1
+    first, last = int(month_number(people["start"]).min()), month_of(until)
     months = np.arange(first, last + 1)
     started, exits = (np.searchsorted(np.sort(month_number(people[name].dropna())), months, side="right") for name in ("start", "exit"))
     return [(phase, by, level, pd.Timestamp(month_end(int(m))), int(n), int(k)) for m, n, k in zip(months, started, exits, strict=True)]
@@ -351,7 +311,7 @@ def _shares(phase: str, by: str, level: str, people: pd.DataFrame, until: dt.dat
 
 def _halfway(begins: dt.date, ends: dt.date) -> dt.date:
     """Give the last day of the month in the middle of a phase."""
-    return month_end((begins.year * 12 + begins.month - 1 + ends.year * 12 + ends.month - 1) // 2)
+    return month_end((month_of(begins) + month_of(ends)) // 2)
 
 
 def _standing(people: pd.DataFrame, day: dt.date) -> Standing:
@@ -360,10 +320,3 @@ def _standing(people: pd.DataFrame, day: dt.date) -> Standing:
     known = people[people["start"] <= last]
     month = {name: month_number(known[name].where(known[name] <= last)) for name in ("start", "exit", "left")}
     return Standing(month["start"].astype(np.int64), month["exit"], month["left"])
-
-
-def _together(planned: tuple[GoalVersion, ...], delivered: tuple[GoalVersion, ...]) -> tuple[GoalVersion, ...]:
-    """Put the delivered goals after the plan's, without those that say the same."""
-    said = {(one.goal, one.version, one.persons, one.of) for one in planned}
-    every = [*planned, *(one for one in delivered if (one.goal, one.version, one.persons, one.of) not in said)]
-    return tuple(sorted(every, key=lambda one: (one.goal, one.version)))

@@ -24,10 +24,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from evaluation.analysis.outcomes import FollowUp, TimeWeights
 from evaluation.analysis.person_months import FEWEST_STARTS, Days, PersonMonths, estimate_start_hazards
 from evaluation.design.cohort import Cohort, Floats, Rows, count_people
+from evaluation.design.cohort_spec import BAND
 from evaluation.design.comparison import Comparison, effective_number
 from evaluation.errors import InputError, Problem
-
-DURATION_BAND = "duration_band"  # the stratum of time already spent waiting, which drives starting
 
 
 class CensoringSpec(BaseModel):
@@ -161,7 +160,7 @@ def _later_starts(cohort: Cohort, follow_up: FollowUp) -> tuple[Floats, Days]:
 
 
 def _known_beforehand(cohort: Cohort, rows: Rows, spec: CensoringSpec) -> pd.DataFrame:
-    strata = spec.strata if spec.strata is not None else [DURATION_BAND] if DURATION_BAND in cohort.strata.columns else []
+    strata = spec.strata if spec.strata is not None else [BAND] if BAND in cohort.strata.columns else []  # time already waited drives starting
     new = {name: cohort.column(name).iloc[rows].astype("category") for name in strata}
     return cohort.covariates.iloc[rows].assign(**new)
 

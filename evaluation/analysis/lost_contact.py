@@ -21,16 +21,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
 
 import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
+from evaluation.analysis.compared import compared_follow_up
 from evaluation.analysis.curves import ARMS, EffectSpec
 from evaluation.analysis.effects import Effects, estimate_effects
-from evaluation.analysis.estimates import Estimate
+from evaluation.analysis.estimates import EFFECT_COLUMNS, Estimate, effect_cells
 from evaluation.analysis.means import Contrast
-from evaluation.analysis.outcomes import FollowUp, compared_follow_up
+from evaluation.analysis.outcomes import FollowUp
 from evaluation.design.cohort import Cohort, Floats
 from evaluation.design.comparison import Comparison
 from evaluation.errors import EstimationError, HorizonError
@@ -38,7 +41,7 @@ from evaluation.errors import EstimationError, HorizonError
 LOST = ("okand",)  # the state of codes/tillstand.csv for a contact that was lost
 # none and all of the lost; 45 % (Bring & Carling 2000); 39 % as imputed by the employment service in 2010; half, which it took for either arm in 2012
 SHARES = (0.0, 0.39, 0.45, 0.5, 1.0)
-_NUMBERS = ("treated", "control", "effect", "std_error", "low", "high", "p_value")
+_NUMBERS = ("treated", "control", *EFFECT_COLUMNS)
 _ROUNDING = 1e-9  # a share this little outside 0 to 1 is on the edge: what is beyond is rounding in sums of the weights
 
 
@@ -114,7 +117,7 @@ class LostContact:
         rows = [("success", *row) for row in same.itertuples(index=False, name=None)]
         if self.as_censored is not None:
             found = self.as_censored
-            rows.append(("censored", np.nan, found.treated.value, found.control.value, *_numbers(found.difference)))
+            rows.append(("censored", np.nan, found.treated.value, found.control.value, *effect_cells(found.difference)))
         return pd.DataFrame(rows, columns=["lost_count_as", "share", *_NUMBERS])
 
 
@@ -172,7 +175,7 @@ def lost_contact(
     _refuse_states(follow_up, spec, states)
     effects = _effects_at(cohort, comparison, follow_up, spec, horizon_days)
     succeeded = {arm: effects.arms[arm].risk[horizon_days] for arm in ARMS}
-    gone = {arm: _sum_of([effects.arms[arm].cumulative_incidence[state, horizon_days] for state in states]) for arm in ARMS}
+    gone = {arm: reduce(add, (effects.arms[arm].cumulative_incidence[state, horizon_days] for state in states)) for arm in ARMS}
     as_censored: Contrast | None = None
     notes: tuple[str, ...] = ()
     try:
@@ -181,7 +184,7 @@ def lost_contact(
         notes = (f"the lost as censored: {error}",)
     by_share = {arm: {p: _counting(succeeded[arm], gone[arm], p) for p in counted} for arm in ARMS}
     rows = [
-        (p, q, treated.value, control.value, *_numbers(treated - control))
+        (p, q, treated.value, control.value, *effect_cells(treated - control))
         for p, treated in by_share["treated"].items()
         for q, control in by_share["control"].items()
     ]
@@ -263,28 +266,16 @@ def _refuse_states(follow_up: FollowUp, spec: EffectSpec, lost: tuple[str, ...])
 
 
 def _effects_at(cohort: Cohort, comparison: Comparison, follow_up: FollowUp, spec: EffectSpec, horizon_days: float) -> Effects:
-    asked = EffectSpec.model_validate(spec.model_dump() | {"horizons_days": (horizon_days,), "rmst_days": None})
-    effects = estimate_effects(cohort, comparison, follow_up, asked)
+    effects = estimate_effects(cohort, comparison, follow_up, spec.at(horizon_days))
     if horizon_days not in effects.risk_difference:  # in a stack those who reach it may all be on one side, or gone from sight before
         raise HorizonError(f"follow-up: {effects.notes[0]}; ask for a shorter horizon, or extend the follow-up")
     return effects
-
-
-def _sum_of(estimates: list[Estimate]) -> Estimate:
-    total, *others = estimates
-    for other in others:
-        total = total + other
-    return total
 
 
 def _counting(succeeded: Estimate, gone: Estimate, share: float) -> Estimate:
     """Give an arm's share with success where `share` of its lost counts."""
     value, influence = succeeded.value + share * gone.value, succeeded.influence + share * gone.influence
     return replace(succeeded, name=f"{succeeded.name}, with {share:.0%} of the lost", value=value, influence=influence)
-
-
-def _numbers(effect: Estimate) -> tuple[float, float, float, float, float]:
-    return effect.value, effect.std_error, effect.low, effect.high, effect.p_value
 
 
 def _people_lost(cohort: Cohort, comparison: Comparison, follow_up: FollowUp, lost: tuple[str, ...], horizon_days: float) -> dict[str, int]:

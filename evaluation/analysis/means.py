@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from evaluation.analysis.estimates import Clusters, Estimate, Unit
+from evaluation.analysis.clusters import Clusters
+from evaluation.analysis.estimates import EFFECT_COLUMNS, Estimate, Unit, effect_cells
 from evaluation.analysis.trajectories import MONTHS, STATE_DAYS, WITHIN_DAYS, Trajectory
 from evaluation.design.cohort import Bools, Cohort, Floats, count_people
 from evaluation.design.comparison import Comparison
@@ -276,10 +277,8 @@ class _OnDemand(Mapping[tuple[str, int], Contrast]):
 
 def _frame(names: list[str], contrasts: Iterable[tuple[tuple[object, ...], Contrast]]) -> pd.DataFrame:
     """Set out the contrasts, one row each, after the columns `names` of their keys."""
-    columns = [*names, "n_treated", "n_control", "treated", "control", "effect", "std_error", "low", "high", "p_value"]
     rows = []
     for key, contrast in contrasts:
-        arms, effect = (contrast.treated, contrast.control), contrast.difference
-        numbers = (effect.value, effect.std_error, effect.low, effect.high, effect.p_value)
-        rows.append((*key, *(arm.n for arm in arms), *(arm.value for arm in arms), *numbers))
-    return pd.DataFrame(rows, columns=columns)
+        arms = contrast.treated, contrast.control
+        rows.append((*key, *(arm.n for arm in arms), *(arm.value for arm in arms), *effect_cells(contrast.difference)))
+    return pd.DataFrame(rows, columns=[*names, "n_treated", "n_control", "treated", "control", *EFFECT_COLUMNS])

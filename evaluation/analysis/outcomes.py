@@ -14,9 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evaluation.analysis.estimates import Clusters
-from evaluation.design.cohort import Bools, Cohort, Floats, count_people, person_problems, require_table
-from evaluation.design.comparison import Comparison
+from evaluation.design.cohort import Floats
+from evaluation.design.columns import person_problems, require_table
 from evaluation.errors import InputError, Problem
 
 CENSORED = "censored"
@@ -68,6 +67,19 @@ class TimeWeights:
     start: Floats
     stop: Floats
     factor: Floats
+
+    def to_frame(self) -> pd.DataFrame:
+        """Give one row per piece: row (position in the follow-up), start_days, stop_days, factor."""
+        return pd.DataFrame({"row": self.row, "start_days": self.start, "stop_days": self.stop, "factor": self.factor})
+
+    def of_rows(self, rows: NDArray[np.intp], n: int) -> TimeWeights:
+        """Give the pieces of some of the n rows of the follow-up, numbered by their position in `rows`."""
+        position = np.full(n, -1, dtype=np.intp)
+        position[rows] = np.arange(len(rows))
+        row = position[self.row]
+        kept = np.flatnonzero(row >= 0)
+        kept = kept[np.lexsort((self.start[kept], row[kept]))]
+        return TimeWeights(row[kept], self.start[kept], self.stop[kept], self.factor[kept])
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +136,7 @@ class FollowUp:
             state=self.state.take(rows),
             reach=None if self.reach is None else self.reach[rows],
             later_start=None if self.later_start is None else self.later_start[rows],
-            weights=None if self.weights is None else _pieces_of(self.weights, rows, len(self.days)),
+            weights=None if self.weights is None else self.weights.of_rows(rows, len(self.days)),
         )
 
     def to_frame(self) -> pd.DataFrame:
@@ -254,103 +266,3 @@ def _event_problems(labels: pd.Series, name: str, expected: list[str], *, declar
         rule = "has no row with the censoring label, so everybody would count as having left"
         problems.append(Problem(name, rule, "give `censored`, or `states` if nobody is censored"))
     return problems
-
-
-@dataclass(frozen=True, eq=False)
-class Compared:
-    """Follow-up of the compared people only, in the order of their influence functions.
-
-    In a stack of trials, "people" here and in the estimators are people-in-trials; `person` says who is the same.
-
-    Attributes
-    ----------
-    days, weight : ndarray of float, shape (u,)
-    exit : ndarray of int, shape (u,)
-        Position of the state in `states`; -1 where censored.
-    treated : ndarray of bool, shape (u,)
-    states : tuple of str
-    clusters : Clusters
-    rows : ndarray of int, shape (u,)
-        Cohort rows.
-    person : ndarray of int, shape (u,)
-        Who they are, numbered.
-    reach : ndarray of float, shape (u,), or None
-        As in `FollowUp`.
-    pieces : TimeWeights or None
-        As in `FollowUp`, `row` being the position among the compared.
-    """
-
-    days: Floats
-    weight: Floats
-    exit: NDArray[np.intp]
-    treated: Bools
-    states: tuple[str, ...]
-    clusters: Clusters
-    rows: NDArray[np.intp]
-    person: NDArray[np.intp]
-    reach: Floats | None = None
-    pieces: TimeWeights | None = None
-
-    def reaching(self, days: float) -> Bools:
-        """Say who could be followed that long, whatever happened to them; shape (u,)."""
-        return np.ones(len(self.days), dtype=bool) if self.reach is None else self.reach >= days
-
-    def longest(self, rows: NDArray[np.intp]) -> Floats:
-        """Give how long each of the people among the compared `rows` was followed, at the longest."""
-        _, who = np.unique(self.person[rows], return_inverse=True)
-        days = np.zeros(int(who.max(initial=-1)) + 1)
-        np.maximum.at(days, who, self.days[rows])
-        return days
-
-    def n_people(self, rows: NDArray[np.intp]) -> int:
-        """Count the different people among the compared `rows`."""
-        return count_people(self.person[rows])
-
-
-def compared_follow_up(cohort: Cohort, comparison: Comparison, follow_up: FollowUp) -> Compared:
-    """Look up the follow-up of everybody in the comparison, by person.
-
-    Raises
-    ------
-    InputError
-        If the comparison was made of another cohort, or somebody compared has no follow-up.
-    """
-    if comparison.person is not cohort.person:
-        raise InputError([Problem("comparison", "was made of another cohort", "match the cohort that is given here")])
-    rows = comparison.rows
-    if follow_up.person is comparison.person or follow_up.person.equals(comparison.person):
-        place = rows
-    elif cohort.trial is not None:
-        raise InputError([Problem("follow-up", "must be of the cohort's rows, in their order", "observe the outcomes of this cohort")])
-    else:
-        place = follow_up.person.get_indexer(comparison.person[rows])
-        if (place < 0).any():
-            raise InputError(
-                [
-                    Problem.in_rows(
-                        "follow-up", "must exist for everybody who is compared", place < 0, "compare the ids' type and spelling in the two tables"
-                    )
-                ]
-            )
-    return Compared(
-        days=follow_up.days[place],
-        weight=comparison.weights[rows],
-        exit=np.asarray(follow_up.state.codes, dtype=np.intp)[place] - 1,
-        treated=comparison.treated[rows],
-        states=follow_up.states,
-        clusters=Clusters.of(comparison),
-        rows=rows,
-        person=comparison.person_code[rows],
-        reach=None if follow_up.reach is None else follow_up.reach[place],
-        pieces=None if follow_up.weights is None else _pieces_of(follow_up.weights, place, len(follow_up.days)),
-    )
-
-
-def _pieces_of(weights: TimeWeights, place: NDArray[np.intp], n: int) -> TimeWeights:
-    """Pick the pieces of the compared, numbered by their position among them."""
-    position = np.full(n, -1, dtype=np.intp)
-    position[place] = np.arange(len(place))
-    row = position[weights.row]
-    kept = np.flatnonzero(row >= 0)
-    kept = kept[np.lexsort((weights.start[kept], row[kept]))]
-    return TimeWeights(row[kept], weights.start[kept], weights.stop[kept], weights.factor[kept])

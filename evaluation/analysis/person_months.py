@@ -21,13 +21,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from evaluation.analysis.pooled_logistic import PooledDesign, fit_pooled, pooled_coefficients
 from evaluation.design.cohort import Bools, Floats, Rows
-from evaluation.design.logistic import coefficient_table, maximise_likelihood, no_coefficients
-from evaluation.design.propensity import covariate_columns
+from evaluation.design.logistic import no_coefficients
+from evaluation.design.model_columns import covariate_columns
 
 FEWEST_STARTS = 5  # a coefficient: fewer make it unreliable (Vittinghoff & McCulloch); a calendar month with fewer is joined with the next
-_COLLINEAR = 1e-9  # share of a column's spread, beyond the columns before it, that is rounding
-_STILL_MOVING = 0.5  # share of the longest part of the last step that makes a column part of what has no maximum
 
 Days = NDArray[np.datetime64]
 Numbers = NDArray[np.int64]
@@ -148,11 +147,11 @@ def estimate_start_hazards(months: PersonMonths, covariates: pd.DataFrame, perso
     used, row = np.unique(months.row[modelled], return_inverse=True)
     terms, columns = covariate_columns(covariates.iloc[used])
     block, calendar = _calendar(months.month[modelled], starts)
-    design = _Design.of(terms, columns, calendar, row, block, np.log1p(months.since[modelled]))
-    fit = _fit(design, starts, np.where(starts, 1.0, months.seen[modelled]))
+    design = PooledDesign.of(terms, columns, calendar, row, block, np.log1p(months.since[modelled]))
+    fit = fit_pooled(design, starts, np.where(starts, 1.0, months.seen[modelled]))
     hazard[modelled] = expit(design.linear(fit.beta))
     left_out = _dropped([*absent, *design.terms], ["no_starts"] * len(absent) + fit.reason)
-    return StartHazards(hazard, _coefficients(design, fit, person[used], level), left_out)
+    return StartHazards(hazard, pooled_coefficients(design, fit, person[used], level), left_out)
 
 
 def _never_starting(covariates: pd.DataFrame, started: Bools) -> tuple[Bools, list[str]]:
@@ -176,82 +175,6 @@ def _never_starting(covariates: pd.DataFrame, started: Bools) -> tuple[Bools, li
     return never, absent
 
 
-@dataclass(frozen=True, eq=False)
-class _Design:
-    """The columns of the model: those that hold for all months of a control, those of the calendar, and time.
-
-    A row's covariates are stored once, so that memory and time grow with rows x columns and with person-months, not with their product.
-
-    Attributes
-    ----------
-    terms : list of str, length p
-        Intercept, covariates, calendar, time.
-    fixed : ndarray of float, shape (f, n)
-        Intercept and standardised covariates.
-    mean, scale : ndarray of float, shape (p,)
-    row, block : ndarray of int, shape (N,)
-        Control and calendar months of each person-month.
-    time : ndarray of float, shape (N,)
-        Standardised logarithm of months since the index date.
-    """
-
-    terms: list[str]
-    fixed: Floats
-    mean: Floats
-    scale: Floats
-    row: Rows
-    block: Rows
-    time: Floats
-
-    @classmethod
-    def of(cls, terms: list[str], columns: Floats, calendar: list[str], row: Rows, block: Rows, time: Floats) -> _Design:
-        """Standardise; the first of the calendar's names is the one the others are held against."""
-        blocks = [f"month[T.{name}]" for name in calendar[1:]]
-        mean = np.concatenate([[0.0], columns.mean(axis=1), np.zeros(len(blocks)), [time.mean()]])
-        spread = np.concatenate([[1.0], columns.std(axis=1), np.ones(len(blocks)), [time.std()]])
-        scale = np.where(spread > _COLLINEAR * np.maximum(np.abs(mean), 1.0), spread, 1.0)
-        fixed = np.ones((len(terms) + 1, columns.shape[1]))
-        fixed[1:] = (columns - mean[1 : len(fixed), None]) / scale[1 : len(fixed), None]
-        names = ["Intercept", *terms, *blocks, "log(1 + months since index date)"]
-        return cls(names, fixed, mean, scale, row, block, (time - mean[-1]) / scale[-1])
-
-    def linear(self, beta: Floats) -> Floats:
-        """Give the linear predictor of each person-month."""
-        known = len(self.fixed)
-        return np.asarray((beta[:known] @ self.fixed)[self.row] + np.append(0.0, beta[known:-1])[self.block] + beta[-1] * self.time)
-
-    def sums(self, values: Floats) -> Floats:
-        """Sum the columns times `values`; shape (p,)."""
-        calendar = np.bincount(self.block, values, minlength=len(self.terms) - len(self.fixed))[1:]
-        return np.concatenate([self.fixed @ self._rows(values), calendar, [values @ self.time]])
-
-    def by_row(self, values: Floats) -> Floats:
-        """Sum, over each control's months, the columns times `values`; shape (p, n)."""
-        sums = [self.fixed * self._rows(values), self._cells(values)[:, 1:].T, self._rows(values * self.time)[None]]
-        return np.concatenate(sums)
-
-    def gram(self, values: Floats) -> Floats:
-        """Sum the products of all pairs of columns times `values`; shape (p, p)."""
-        cells, timed = self._cells(values)[:, 1:], self._cells(values * self.time)[:, 1:].sum(axis=0)
-        fixed_time = self.fixed @ self._rows(values * self.time)
-        fixed_block = self.fixed @ cells
-        return np.block(
-            [
-                [(self.fixed * self._rows(values)) @ self.fixed.T, fixed_block, fixed_time[:, None]],
-                [fixed_block.T, np.diag(cells.sum(axis=0)), timed[:, None]],
-                [fixed_time[None], timed[None], np.array([[values @ self.time**2]])],
-            ]
-        )
-
-    def _rows(self, values: Floats) -> Floats:
-        return np.asarray(np.bincount(self.row, values, minlength=self.fixed.shape[1]), dtype=np.float64)
-
-    def _cells(self, values: Floats) -> Floats:
-        blocks, n = len(self.terms) - len(self.fixed), self.fixed.shape[1]
-        cells = np.bincount(self.row * blocks + self.block, values, minlength=n * blocks)
-        return np.asarray(cells.reshape(n, blocks), dtype=np.float64)
-
-
 def _calendar(month: Numbers, starts: Bools) -> tuple[Rows, list[str]]:
     """Number the calendar months, those with few starts joined with the next, and give their names."""
     months, count = np.unique(month[starts], return_counts=True)
@@ -269,97 +192,6 @@ def _calendar(month: Numbers, starts: Bools) -> tuple[Rows, list[str]]:
     of_month = np.repeat(np.arange(len(blocks)), [len(block) for block in blocks])
     names = [" to ".join(str(np.datetime64(one, "M")) for one in dict.fromkeys((block[0], block[-1]))) for block in blocks]
     return of_month[np.searchsorted(months, month)], names
-
-
-@dataclass(frozen=True, eq=False)
-class _Fit:
-    """Coefficients of standardised columns, 0 where dropped; why each was dropped; and the scores.
-
-    Attributes
-    ----------
-    beta : ndarray of float, shape (p,)
-    reason : list of str, length p
-        "" where kept.
-    information : ndarray of float, shape (k, k)
-        Of the columns kept.
-    residual : ndarray of float, shape (N,)
-    """
-
-    beta: Floats
-    reason: list[str]
-    information: Floats
-    residual: Floats
-
-    @property
-    def kept(self) -> Rows:
-        """Positions of the columns in the model."""
-        return np.array([place for place, reason in enumerate(self.reason) if not reason], dtype=np.intp)
-
-
-def _fit(design: _Design, starts: Bools, weight: Floats) -> _Fit:
-    """Fit; columns without a finite coefficient of their own are left out, one after the other."""
-    reason = _spare(design.gram(weight))
-    for place in _separating(design, starts):
-        reason[place] = reason[place] or "separates"
-    beta = np.zeros(len(reason))
-    beta[0] = np.log(starts.sum() / weight[~starts].sum())
-
-    def whole(part: Floats, kept: list[int]) -> Floats:
-        full = np.zeros(len(reason))
-        full[kept] = part
-        return full
-
-    while True:
-        kept = [place for place, why in enumerate(reason) if not why]
-
-        def derivatives(part: Floats, kept: list[int] = kept) -> tuple[float, Floats, Floats]:
-            linear = design.linear(whole(part, kept))
-            hazard = expit(linear)
-            gradient = design.sums(weight * (starts - hazard))
-            information = design.gram(weight * hazard * (1 - hazard))
-            likelihood = -float(weight @ np.logaddexp(0.0, np.where(starts, -linear, linear)))
-            return likelihood, gradient[kept], information[np.ix_(kept, kept)]
-
-        maximum = maximise_likelihood(derivatives, beta[kept])
-        if maximum.converged:
-            found = whole(maximum.beta, kept)
-            return _Fit(found, reason, maximum.information, weight * (starts - expit(design.linear(found))))
-        moving = np.nan_to_num(np.abs(maximum.step[1:]), nan=np.inf)
-        for place in np.flatnonzero(moving >= _STILL_MOVING * moving.max()):
-            reason[kept[place + 1]] = "separates"
-
-
-def _spare(gram: Floats) -> list[str]:
-    """Say of each column whether it is constant, or the sum of columns before it."""
-    varies = np.diag(gram) > 0
-    size = np.sqrt(np.where(varies, np.diag(gram), 1.0))
-    rest = gram / np.outer(size, size)
-    reason = []
-    for place in range(len(gram)):
-        if rest[place, place] > _COLLINEAR:
-            rest = rest - np.outer(rest[:, place], rest[place]) / rest[place, place]
-            reason.append("")
-        else:
-            reason.append("collinear" if varies[place] else "constant")
-    return reason
-
-
-def _separating(design: _Design, starts: Bools) -> Rows:
-    """Find covariates that part those who start from all others."""
-    inside, outside = (design.fixed[:, np.unique(design.row[which])] for which in (starts, ~starts))
-    apart = (inside.max(axis=1) <= outside.min(axis=1)) | (outside.max(axis=1) <= inside.min(axis=1))
-    return np.flatnonzero(apart[1:]) + 1
-
-
-def _coefficients(design: _Design, fit: _Fit, person: Rows, level: float) -> pd.DataFrame:
-    """Put the coefficients on the scale of the columns, their variance clustered by person."""
-    kept = fit.kept
-    scores = np.stack([np.bincount(person, column) for column in design.by_row(fit.residual)[kept]])
-    bread = np.linalg.inv(fit.information)
-    back = np.diag(1 / design.scale[kept])
-    back[0, 1:] = -(design.mean / design.scale)[kept[1:]]
-    covariance = back @ bread @ (scores @ scores.T) @ bread @ back.T
-    return coefficient_table([design.terms[place] for place in kept[1:]], back @ fit.beta[kept], covariance, level)
 
 
 def _dropped(terms: list[str], reason: list[str]) -> pd.DataFrame:

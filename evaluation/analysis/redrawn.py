@@ -17,12 +17,12 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from evaluation.design.candidates import PairSearch, prepare_search
 from evaluation.design.cohort import Cohort, Floats, Rows
 from evaluation.design.designs import AnyDesign, make_comparison
 from evaluation.design.logistic import maximise_likelihood
 from evaluation.design.matching import MatchingSpec
 from evaluation.design.nearest import nearest_pairs
+from evaluation.design.pair_rules import PairSearch, prepare_search
 from evaluation.design.propensity import PropensityModel, PropensitySpec, estimate_propensity
 from evaluation.errors import DesignError, InputError, NobodyMatchedError, SeparationError
 

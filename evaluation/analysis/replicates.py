@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from evaluation.analysis.clusters import Codes
+from evaluation.analysis.compared import Compared
 from evaluation.analysis.curves import ARMS
 from evaluation.analysis.effects import Effects
-from evaluation.analysis.estimates import Codes, Estimate
-from evaluation.analysis.outcomes import Compared
+from evaluation.analysis.estimates import Estimate
 from evaluation.design.cohort import Bools, Floats
 
 Measure = tuple[str, float | None]  # as in Effects.to_frame: what is measured, and its horizon in days

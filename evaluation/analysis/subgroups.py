@@ -19,10 +19,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from evaluation.analysis.compared import Compared, compared_follow_up
 from evaluation.analysis.curves import EffectSpec
 from evaluation.analysis.effects import Effects, effects_within
 from evaluation.analysis.estimates import Estimate, wald_test
-from evaluation.analysis.outcomes import Compared, FollowUp, compared_follow_up
+from evaluation.analysis.outcomes import FollowUp
 from evaluation.design.cohort import Bools, Cohort, Floats
 from evaluation.design.comparison import Comparison
 from evaluation.errors import EstimationError

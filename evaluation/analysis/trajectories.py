@@ -17,8 +17,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evaluation.analysis.exits import UNEMPLOYED, OutcomeSpec, dates_of, first_pay_month, potential_days, seated, states_shown
-from evaluation.analysis.outcomes import Compared, FollowUp, compared_follow_up
+from evaluation.analysis.compared import Compared, compared_follow_up
+from evaluation.analysis.exits import UNEMPLOYED, OutcomeSpec, states_shown
+from evaluation.analysis.followed import dates_of, first_pay_month, potential_days, seated
+from evaluation.analysis.outcomes import FollowUp, TimeUnit
 from evaluation.design.cohort import Bools, Cohort, Floats
 from evaluation.design.comparison import Comparison
 from evaluation.errors import InputError, Problem
@@ -26,7 +28,7 @@ from evaluation.registers.cleaning import CleanRegisters
 from evaluation.registers.states import States
 
 MONTHS = 24
-STATE_DAYS = np.array([round(month * 365.25 / 12) for month in range(MONTHS + 1)])
+STATE_DAYS = np.array([round(month * TimeUnit.MONTH.days) for month in range(MONTHS + 1)])
 LASTING_DAYS = (90, 180, 365)
 WITHIN_DAYS = 365  # how lasting a success is is asked of those who succeeded within a year, and for a year
 
@@ -70,6 +72,20 @@ class Trajectory:
     def __post_init__(self) -> None:
         for array in (self.state, self.succeeded, *self.lasting.values(), self.returned, self.reach):
             array.setflags(write=False)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Give one row per compared row, in the order of `Comparison.rows`.
+
+        The columns: succeeded, lasting_<days>_days and returned (yes or no), those of `totals`, reach_days, earnings_reach_days where pay was
+        delivered, and state_<months>, the state so many months after the index date, missing where the registers say nothing of the day.
+        """
+        columns: dict[str, object] = {"succeeded": self.succeeded}
+        columns |= {f"lasting_{days}_days": held for days, held in self.lasting.items()} | {"returned": self.returned}
+        columns |= {str(name): total.to_numpy() for name, total in self.totals.items()} | {"reach_days": self.reach}
+        columns |= {} if self.earnings_reach is None else {"earnings_reach_days": self.earnings_reach}
+        labels = pd.Index(self.labels)
+        columns |= {f"state_{month}": pd.Categorical.from_codes(codes.tolist(), labels) for month, codes in enumerate(self.state.T)}
+        return pd.DataFrame(columns)
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from evaluation.analysis.bootstrap import cluster_codes, require_several
-from evaluation.analysis.estimates import Clusters, Estimate
+from evaluation.analysis.clusters import Clusters
+from evaluation.analysis.estimates import Estimate
 from evaluation.design.cohort import Floats
 from evaluation.errors import EstimationError
 

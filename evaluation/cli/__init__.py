@@ -1,4 +1,4 @@
-"""The command line: `malmokraften init`, `simulate`, `check`, `schema`, `design`, `report`, `release-check`, `example`, `doctor`.
+"""The command line: `malmokraften` with `init`, `simulate`, `check`, `schema`, `design`, `analyse`, `report`, `verify`, `release-check` and so on.
 
 Libraries are imported inside the commands, here and only here, so that `--help` answers at once.
 """
@@ -9,14 +9,17 @@ from typing import Annotated
 
 import typer
 
+from evaluation.cli.analyse import analyse
 from evaluation.cli.init import init
 from evaluation.cli.machine import doctor, example
 from evaluation.cli.registers import check, schema, simulate
 from evaluation.cli.release import release_check
 from evaluation.cli.studies import design, report
+from evaluation.cli.verify import verify
 
 EXIT_CODES = (
-    "Exit codes: 0 done, 2 invalid input, plan or design, 3 something must not be released, 4 strict plan and failed design, 5 environment not fit."
+    "Exit codes: 0 done, 2 invalid input, plan or design, 3 something must not be released, 4 strict plan and failed design, 5 environment not fit, "
+    "6 this installation does not find the truth."
 )
 
 app = typer.Typer(
@@ -42,6 +45,6 @@ def _root(version: Annotated[bool, typer.Option("--version", callback=_version, 
     pass
 
 
-for command in (init, simulate, check, design, report, release_check, example, doctor):
+for command in (init, simulate, check, design, analyse, report, verify, release_check, example, doctor):
     app.command(epilog=EXIT_CODES)(command)
 app.add_typer(schema, name="schema", epilog=EXIT_CODES)

@@ -12,27 +12,22 @@ from evaluation.cli.terminal import exit_codes
 
 IGNORED = "# data and what is made from them never enter a repository\ndata/\noutput/\nsite.toml\n.ipynb_checkpoints/\n"
 Cell = tuple[str, str]
-CELLS: dict[str, tuple[Cell, ...]] = {
+TITLE: Cell = ("markdown", "# $name\n\nThe study of `plan.toml`, step by step. Nothing is decided here: what is decided stands in the plan.")
+READ: dict[str, Cell] = {
     "registers": (
-        ("markdown", "# $name\n\nThe study of `plan.toml`, step by step. Nothing is decided here: what is decided stands in the plan."),
-        (
-            "code",
-            "from evaluation import analyse_study, clean_registers, design_study, load_plan, read_registers\n\n"
-            'plan = load_plan(".")\n'
-            'registers = read_registers("data")  # of a delivery: read_registers(site="site.toml")\n'
-            "clean = clean_registers(registers, plan.registers.cleaning)\n"
-            "clean.audit",
-        ),
+        "code",
+        "from evaluation import analyse_study, clean_registers, design_study, load_plan, read_registers\n\n"
+        'plan = load_plan(".")\n'
+        'registers = read_registers("data")  # of a delivery: read_registers(site="site.toml")\n'
+        "clean = clean_registers(registers, plan.registers.cleaning)\n"
+        "clean.audit",
     ),
     "table": (
-        ("markdown", "# $name\n\nThe study of `plan.toml`, step by step. Nothing is decided here: what is decided stands in the plan."),
-        (
-            "code",
-            "from evaluation import analyse_study, design_study, load_plan, read_table\n\n"
-            'plan = load_plan(".")\n'
-            "people = read_table(plan.data_file)\n"
-            "len(people)",
-        ),
+        "code",
+        "from evaluation import analyse_study, design_study, load_plan, read_table\n\n"
+        'plan = load_plan(".")\n'
+        "people = read_table(plan.data_file)\n"
+        "len(people)",
     ),
 }
 STEPS: tuple[Cell, ...] = (
@@ -114,7 +109,7 @@ def _notebook(kind: str, words: dict[str, str]) -> str:
     from string import Template
 
     source = "clean" if kind == "registers" else "people"
-    cells = [(what, Template(text.replace("{source}", source)).safe_substitute(words)) for what, text in (*CELLS[kind], *STEPS)]
+    cells = [(what, Template(text.replace("{source}", source)).safe_substitute(words)) for what, text in (TITLE, READ[kind], *STEPS)]
     listed: list[dict[str, object]] = [
         {"cell_type": what, "id": f"cell-{number}", "metadata": {}, "source": text.splitlines(keepends=True)}
         | ({} if what == "markdown" else {"execution_count": None, "outputs": []})

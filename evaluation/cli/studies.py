@@ -58,15 +58,15 @@ def report(
     Example: malmokraften report malmokraften --site site.toml --sensitivity
     """
     with exit_codes(), steps(quiet, log_json) as step:
-        loaded = _plan(study, plan, step)
+        loaded = load_study_plan(study, plan, step)
         folder = out or loaded.folder / "output"
-        source = _open(loaded, site, folder, language, step)
-        designed = _design(source, loaded, step)
+        source = open_source(loaded, site, folder, language, step)
+        designed = make_design(source, loaded, step)
         step("Opening the outcomes")
         from evaluation.study import analyse_study
 
         analysed = analyse_study(source, designed)
-        probes = _probe(source, analysed, folder / INTERNAL / "sensitivity", step, jobs=jobs if sensitivity else 0)
+        probes = find_probes(source, analysed, folder / INTERNAL / "sensitivity", step, jobs=jobs if sensitivity else 0)
         _write_bundle(analysed, source, folder, site, language, step, pdf=pdf, sensitivity=probes)
 
 
@@ -85,16 +85,17 @@ def design(
     Example: malmokraften design malmokraften --compare
     """
     with exit_codes(), steps(quiet, log_json) as step:
-        loaded = _plan(study, plan, step)
+        loaded = load_study_plan(study, plan, step)
         folder = out or loaded.folder / "output"
-        designed = _design(_open(loaded, site, folder, language, step, with_outcomes=False), loaded, step)
+        designed = make_design(open_source(loaded, site, folder, language, step, with_outcomes=False), loaded, step)
         alternatives = _alternatives(designed, step) if compare else None
         _write_design(designed, folder, language, step, alternatives)
     if not quiet:
         _print_verdict(designed)
 
 
-def _plan(study: str, file: Path | None, step: Step) -> TablePlan | RegisterPlan:
+def load_study_plan(study: str, file: Path | None, step: Step) -> TablePlan | RegisterPlan:
+    """Read the plan of a study known by its folder, or of a file."""
     step("Reading the plan")
     from evaluation.plan import load_plan
 
@@ -113,9 +114,10 @@ def _plan_of(study: str) -> Path:
     return file
 
 
-def _open(
+def open_source(
     plan: TablePlan | RegisterPlan, site: Path | None, out: Path, language: Choice, step: Step, *, with_outcomes: bool = True
 ) -> pd.DataFrame | CleanRegisters:
+    """Open what a plan starts at: its table, or registers, checked and cleaned."""
     from evaluation.errors import PlanError
     from evaluation.plan import TablePlan
 
@@ -198,7 +200,8 @@ def _simulate(plan: RegisterPlan, step: Step) -> None:
     receipt.write_text(wanted, encoding="utf-8")
 
 
-def _design(source: pd.DataFrame | CleanRegisters, plan: TablePlan | RegisterPlan, step: Step) -> Design:
+def make_design(source: pd.DataFrame | CleanRegisters, plan: TablePlan | RegisterPlan, step: Step) -> Design:
+    """Choose the comparison; who is without one is told with the result."""
     step("Choosing the comparison")
     from evaluation.errors import UnmatchedWarning
     from evaluation.study import design_study
@@ -216,7 +219,7 @@ def _alternatives(design: Design, step: Step) -> Designs:
     return compare_designs(design.cohort, design.scores, alternatives_to(plan.comparison), by=plan.subgroups.every, limits=plan.limits)
 
 
-def _probe(source: pd.DataFrame | CleanRegisters, study: Study, folder: Path, step: Step, *, jobs: int) -> Sensitivity | None:
+def find_probes(source: pd.DataFrame | CleanRegisters, study: Study, folder: Path, step: Step, *, jobs: int) -> Sensitivity | None:
     """Ask the fixed list of probes in so many processes; with none, give what was asked before."""
     from evaluation.sensitivity.run import finished_sensitivity, probe_sensitivity
 

@@ -1,7 +1,7 @@
 """How does the command line speak: steps, exit codes, languages?
 
 Exit codes: 0 done, 2 the input, the plan or the design is invalid, 3 something in a release must not leave, 4 the plan is strict and the design
-failed a check, 5 the environment is not fit.
+failed a check, 5 the environment is not fit, 6 this installation does not find the truth.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from evaluation.plan import Language
+    from evaluation.plan_sections import Language
 
-INVALID, NOT_RELEASED, STRICT, UNFIT = 2, 3, 4, 5
+INVALID, NOT_RELEASED, STRICT, UNFIT, ASTRAY = 2, 3, 4, 5, 6
 LANGUAGES: tuple[Language, ...] = ("sv", "en")
 
 

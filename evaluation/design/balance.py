@@ -22,31 +22,19 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from evaluation.design.cohort import Cohort, Floats
+from evaluation.design.breakdowns import AFTER, BEFORE, FIGURES, Breakdown, balanced_columns, differences, measure
+from evaluation.design.cohort import Cohort
 from evaluation.design.comparison import Comparison
-from evaluation.design.distances import (
-    Parts,
-    bin_values,
-    kolmogorov_smirnov,
-    overlap_coefficient,
-    part_means,
-    rank_rows,
-    variance_ratio,
-)
+from evaluation.design.distances import standard_deviation
 from evaluation.showing import html_of, text_of
 
 LIMIT_IN_GROUPS = 0.25  # Stuart 2010: from here on the groups are too far apart for a regression to mend; the verdict's own default
 _CHANCE = float(ndtri(0.975))  # 95 % of the differences that chance alone makes lie within so many standard errors of 0
-_FIGURES = ("mean_treated", "mean_control", "smd", "variance_ratio", "ks", "overlap")
-_BEFORE = tuple(f"{figure}_before" for figure in _FIGURES)
-_AFTER = tuple("smd_after" if figure == "smd" else figure for figure in _FIGURES)
 _HEADS = {
     "mean_treated": "Mean of treated",
     "mean_control": "Mean of controls",
@@ -116,10 +104,10 @@ class Balance:
 
         Nothing is hidden in it: levels of few people pass through the gate in `reporting`, not here.
         """
-        head = ["Covariate", "Level", *(f"{_HEADS[figure]}, {when}" for when in ("before", "after") for figure in _FIGURES)]
+        head = ["Covariate", "Level", *(f"{_HEADS[figure]}, {when}" for when in ("before", "after") for figure in FIGURES)]
         heads = "".join(f'<th scope="col">{text}</th>' for text in head)
         rows = []
-        for variable, level, *figures in self.table[["variable", "level", *_BEFORE, *_AFTER]].itertuples(index=False, name=None):
+        for variable, level, *figures in self.table[["variable", "level", *BEFORE, *AFTER]].itertuples(index=False, name=None):
             cells = "".join(f"<td>{_written(figure, decimals)}</td>" for figure in figures)
             rows.append(f'<tr><th scope="row">{html.escape(variable)}</th><td>{html.escape(level)}</td>{cells}</tr>')
         body = "\n".join(rows)
@@ -170,11 +158,11 @@ def assess_balance(
     :math:`1.96 \sqrt{1/m_1 + 1/m_0}` of 0, where the covariate varies as much as among all treated; :math:`m = (\sum w)^2 / \sum w^2` is Kish's
     effective size of a side, a person's weights in all trials taken together.
     """
-    breakdowns = [_Breakdown.of(cohort, comparison, ())]
-    breakdowns += [_Breakdown.of(cohort, comparison, (names,) if isinstance(names, str) else tuple(names)) for names in by]
-    columns = _columns(cohort)
+    breakdowns = [Breakdown.of(cohort, comparison, ())]
+    breakdowns += [Breakdown.of(cohort, comparison, (names,) if isinstance(names, str) else tuple(names)) for names in by]
+    columns = balanced_columns(cohort)
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # most of the time goes to sorting, during which numpy lets other threads run
-        found = list(pool.map(partial(_measure, cohort=cohort, breakdowns=breakdowns), columns))
+        found = list(pool.map(partial(measure, cohort=cohort, breakdowns=breakdowns), columns))
     overall, *inside = [breakdown.table(columns, [figures[place] for figures in found]) for place, breakdown in enumerate(breakdowns)]
     groups = [_grouped(breakdown, rows, limit_in_groups) for breakdown, rows in zip(breakdowns[1:], inside, strict=True)]
     nobody = _grouped(breakdowns[0], overall, limit_in_groups).iloc[:0]
@@ -206,7 +194,7 @@ def assess_second_order(cohort: Cohort, comparison: Comparison) -> pd.DataFrame:
     Standardised by the standard deviation of the square or product among all treated before matching. A 0/1 column has no square, and two levels
     of one category no product.
     """
-    columns, overall = _columns(cohort), _Breakdown.of(cohort, comparison, ())
+    columns, overall = balanced_columns(cohort), Breakdown.of(cohort, comparison, ())
     treated = overall.before.rows[: overall.before.sizes[0]]
     values = [column.values() - (0.0 if column.binary else column.values()[treated].mean()) for column in columns]
     pairs = [
@@ -219,8 +207,8 @@ def assess_second_order(cohort: Cohort, comparison: Comparison) -> pd.DataFrame:
     def compared(pair: tuple[int, int]) -> list[float]:
         one, other = pair
         product = values[one] * values[other]
-        yardstick = _yardstick(product[treated], binary=columns[one].binary and columns[other].binary)
-        return [float(figure[0]) for parts in (overall.before, overall.after) for figure in _differences(parts, product[parts.rows], yardstick)]
+        yardstick = standard_deviation(product[treated], binary=columns[one].binary and columns[other].binary)
+        return [float(figure[0]) for parts in (overall.before, overall.after) for figure in differences(parts, product[parts.rows], yardstick)]
 
     with ThreadPoolExecutor() as pool:
         found = np.array(list(pool.map(compared, pairs))).reshape(len(pairs), 6)
@@ -228,70 +216,13 @@ def assess_second_order(cohort: Cohort, comparison: Comparison) -> pd.DataFrame:
     return pd.concat(
         [
             pd.DataFrame(names, columns=["variable", "level", "other_variable", "other_level"]),
-            pd.DataFrame(found, columns=[*_BEFORE[:3], *_AFTER[:3]]),
+            pd.DataFrame(found, columns=[*BEFORE[:3], *AFTER[:3]]),
         ],
         axis=1,
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Column:
-    """A number, or one level of a category, whose 0/1 column is made only while it is needed."""
-
-    variable: str
-    level: str
-    source: NDArray[Any]
-    code: int | None
-    binary: bool
-
-    def values(self) -> Floats:
-        return self.source if self.code is None else (self.source == self.code).astype(np.float64)
-
-
-def _columns(cohort: Cohort) -> list[_Column]:
-    found = []
-    for name, column in cohort.covariates.items():
-        if isinstance(column.dtype, pd.CategoricalDtype):
-            codes = column.cat.codes.to_numpy()
-            found += [_Column(str(name), str(column.cat.categories[code]), codes, int(code), True) for code in np.unique(codes)]
-        else:
-            values = column.to_numpy()
-            found.append(_Column(str(name), "", values, None, bool(((values == 0) | (values == 1)).all())))
-    return found
-
-
-@dataclass(frozen=True, eq=False)
-class _Breakdown:
-    """The groups that the named columns make, before and after matching; without a column one group of all."""
-
-    names: tuple[str, ...]
-    labels: list[str]
-    before: Parts
-    after: Parts
-    effective: Floats
-
-    @classmethod
-    def of(cls, cohort: Cohort, comparison: Comparison, names: tuple[str, ...]) -> _Breakdown:
-        code, levels = cohort.codes(names)
-        before = Parts.of(cohort, np.ones(len(cohort)), code, len(levels))
-        after = Parts.of(cohort, comparison.weights, code, len(levels))
-        labels = [" x ".join(map(str, level)) for level in levels.itertuples(index=False, name=None)] if names else [""]
-        return cls(names, labels, before, after, after.effective(cohort.person_code))
-
-    def concerns(self, column: _Column) -> bool:
-        """Say whether a column may be compared inside these groups: not inside its own levels."""
-        return column.variable not in self.names
-
-    def table(self, columns: Sequence[_Column], figures: Sequence[Floats | None]) -> pd.DataFrame:
-        """Set out the figures (figures, groups) of every column: group by group, and in each the columns."""
-        compared = [column for column in columns if self.concerns(column)]
-        names = pd.DataFrame([(column.variable, column.level) for column in compared] * len(self.labels), columns=["variable", "level"])
-        each = np.stack([found for found in figures if found is not None]) if compared else np.empty((0, len(_BEFORE + _AFTER), len(self.labels)))
-        numbers = pd.DataFrame(each.transpose(2, 0, 1).reshape(-1, len(_BEFORE + _AFTER)), columns=[*_BEFORE, *_AFTER])
-        return pd.concat([names, numbers], axis=1)
-
-
-def _grouped(breakdown: _Breakdown, rows: pd.DataFrame, limit: float) -> pd.DataFrame:
+def _grouped(breakdown: Breakdown, rows: pd.DataFrame, limit: float) -> pd.DataFrame:
     """Say in front of a breakdown's rows which group they are of, and behind them what is beyond the limit and chance."""
     each = len(rows) // len(breakdown.labels)
     with np.errstate(divide="ignore"):
@@ -300,46 +231,3 @@ def _grouped(breakdown: _Breakdown, rows: pd.DataFrame, limit: float) -> pd.Data
     people = {name: np.repeat(breakdown.after.sizes[side::2], each) for side, name in enumerate(("treated", "control"))}
     beyond = rows["smd_after"].abs().to_numpy() > np.maximum(chance, limit)
     return pd.concat([pd.DataFrame({**head, **people}), rows.assign(smd_chance=chance, imbalanced=beyond)], axis=1)
-
-
-def _measure(column: _Column, *, cohort: Cohort, breakdowns: Sequence[_Breakdown]) -> list[Floats | None]:
-    """Give, for every breakdown, the figures of one column (figures, groups), before and after; None where it makes the groups."""
-    values = column.values()
-    treated = cohort.order[cohort.treated[cohort.order]]
-    yardstick = _yardstick(values[treated], binary=column.binary)
-    ranked = None if column.binary else rank_rows(values, cohort.order)
-    bins = None if ranked is None else bin_values(values, ranked, cohort.treated)
-    found: list[Floats | None] = []
-    for breakdown in breakdowns:
-        if not breakdown.concerns(column):
-            found.append(None)
-            continue
-        figures: list[Floats] = []
-        for parts in (breakdown.before, breakdown.after):
-            inside = values[parts.rows]
-            means = _differences(parts, inside, yardstick)
-            gap = np.abs(means[0] - means[1])
-            if ranked is None or bins is None:
-                figures += [*means, np.full(len(gap), np.nan), gap, 1 - gap]
-            else:
-                ratio = variance_ratio(parts, inside, means[:2])
-                figures += [*means, ratio, kolmogorov_smirnov(parts, values, ranked), overlap_coefficient(parts, bins[parts.rows])]
-        found.append(np.stack(figures))
-    return found
-
-
-def _yardstick(values: Floats, *, binary: bool) -> float:
-    if len(values) < 2 and not binary:
-        return float("nan")
-    return float(np.sqrt(values.mean() * (1 - values.mean()))) if binary else float(values.std(ddof=1))
-
-
-def _differences(parts: Parts, inside: Floats, yardstick: float) -> tuple[Floats, Floats, Floats]:
-    """Give the means of treated and controls in every group, and the gap in yardsticks; `inside` has the values of `parts.rows`.
-
-    A gap where the treated do not vary at all is infinitely many of their standard deviations.
-    """
-    one, other = part_means(parts, inside)
-    gap = one - other
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return one, other, np.where(gap == 0, gap, gap / yardstick)

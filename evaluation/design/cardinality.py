@@ -1,7 +1,7 @@
 """Which are the most people whose covariates are as alike as was asked? Balance is demanded, and the size of the comparison is what comes out.
 
-No score and no pairs. An integer programme chooses people so that the means of every covariate lie within a tolerance, shares of levels within the
-same or exactly equal, and no feasible choice is larger.
+No score and no pairs. An integer programme (integer_programme.py) chooses people so that the means of every covariate lie within a tolerance, shares
+of levels within the same or exactly equal, and no feasible choice is larger.
 
 References
 ----------
@@ -9,7 +9,6 @@ Zubizarreta, Paredes & Rosenbaum (2014). Matching for balance, pairing for heter
 and not-for-profit high schools in Chile. Annals of Applied Statistics 8(1), 204-231.
 Visconti & Zubizarreta (2018). Handling limited overlap in observational studies with cardinality matching. Observational Studies 4(1), 217-249.
 Cohn & Zubizarreta (2022). Profile matching for the generalization and personalization of causal inferences. Epidemiology 33(5), 678-688.
-Huangfu & Hall (2018). Parallelizing the dual revised simplex method. Mathematical Programming Computation 10(1), 119-142 (HiGHS, the solver).
 """
 
 from __future__ import annotations
@@ -21,17 +20,14 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 from scipy import sparse
-from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, linprog, milp
 
-from evaluation.design.cohort import Cohort, Floats, Rows, level_columns, strata_of
+from evaluation.design.cohort import Cohort, Floats, Rows, strata_of
+from evaluation.design.columns import level_columns
 from evaluation.design.comparison import Comparison, comparison_of, warn_of_unmatched
+from evaluation.design.distances import standard_deviation
+from evaluation.design.integer_programme import Programme, largest_choice, smallest_widening, stacked
 from evaluation.errors import DesignError, InputError, NobodyMatchedError, Problem
 
-_OPTIMAL, _INFEASIBLE = 0, 2  # what scipy calls a solver's ends
-_SET_FREE = (100, 400, 1600)  # profiles whose place is sought anew in whole numbers before all are: as few as do is fastest
-_FEW_NODES = 500  # of the search tree, where only some are free
-_MOST_WORK = 8_000_000  # nodes times profiles, where all are: a limit in time would let the machine decide who is compared
-_ROUNDING = 1e-6  # the solver's tolerance for a whole number
 _STEPS = 1000  # a tolerance or a gap that would do is told in thousandths
 _MOST_WIDENINGS = 12  # each doubles what is added to the tolerance that fractions of people would meet
 Tolerance = Annotated[float, Field(ge=0)]
@@ -69,36 +65,6 @@ class _Column:
     values: Floats
     spread: float
     tolerance: float
-
-
-@dataclass(frozen=True, eq=False)
-class _Programme:
-    """How many people of each profile, shape (v,), may be taken.
-
-    Attributes
-    ----------
-    available : ndarray of float, shape (v,)
-    size : ndarray of float, shape (v,)
-        What one person adds to the size of the comparison.
-    gap : ndarray of float, shape (q, v)
-        What one person adds to the difference of the sums, in standard deviations; divided by the size it is the difference of means.
-    tolerance : ndarray of float, shape (q,)
-    equal : csr_array, shape (r, v)
-        Sums that must be zero.
-    step : int
-        Whatever is feasible, its size is a multiple of this.
-    """
-
-    available: Floats
-    size: Floats
-    gap: Floats
-    tolerance: Floats
-    equal: sparse.csr_array
-    step: int
-
-    def kept(self, counts: Rows | Floats) -> int:
-        """Give the size of a choice."""
-        return round(float(self.size @ counts))
 
 
 def match_for_balance(cohort: Cohort, spec: CardinalitySpec | None = None) -> Comparison:
@@ -168,17 +134,10 @@ def _columns(cohort: Cohort, spec: CardinalitySpec) -> list[_Column]:
     treated = cohort.order[cohort.treated[cohort.order]]
     found = []
     for name in names:
-        column, tolerance = cohort.column(name), spec.tolerances_sd.get(name, spec.tolerance_sd)
-        found += [_Column(values, _spread(values, treated), tolerance) for _, values in level_columns(column)]
+        for _, values in level_columns(cohort.column(name)):
+            spread = standard_deviation(values[treated], binary=bool(((values == 0) | (values == 1)).all()))
+            found.append(_Column(values, 0.0 if math.isnan(spread) else spread, spec.tolerances_sd.get(name, spec.tolerance_sd)))
     return found
-
-
-def _spread(values: Floats, treated: Rows) -> float:
-    """Give the unit of the standardised difference (balance.py): for 0/1 the square root of p (1 - p)."""
-    one = values[treated]
-    if ((values == 0) | (values == 1)).all():
-        return float(np.sqrt(one.mean() * (1 - one.mean())))
-    return float(one.std(ddof=1)) if len(one) > 1 else 0.0
 
 
 def _split(rows: Rows, stratum: Rows) -> list[Rows]:
@@ -192,12 +151,14 @@ def _solved(cohort: Cohort, spec: CardinalitySpec, columns: list[_Column], strat
     for rows in parts:
         people, profile, programme = _programme(cohort, spec, columns, stratum, fine, rows)
         programmes.append(programme)
-        counts = _largest(programme, spec)
-        if counts is None:
+        choice = largest_choice(programme, spec.gap)
+        if not choice.proven:
+            raise DesignError(_why_unproven(spec, choice.size, choice.bound))
+        if choice.counts is None:
             infeasible.append(len(programmes) - 1)
             continue
         rank = np.arange(len(profile)) - np.searchsorted(profile, profile)
-        taken = people[rank < counts[profile]]
+        taken = people[rank < choice.counts[profile]]
         chosen.append(taken if spec.ratio else np.concatenate([rows[cohort.treated[rows]], taken]))
     if infeasible:
         strata = f" in {len(infeasible)} of {len(parts)} strata" if len(parts) > 1 else ""
@@ -207,7 +168,7 @@ def _solved(cohort: Cohort, spec: CardinalitySpec, columns: list[_Column], strat
 
 def _programme(
     cohort: Cohort, spec: CardinalitySpec, columns: list[_Column], stratum: Rows, fine: list[Rows], rows: Rows
-) -> tuple[Rows, Rows, _Programme]:
+) -> tuple[Rows, Rows, Programme]:
     """Bring people of one profile together; give the people sorted by profile and hash, the number of their profile, and the programme.
 
     Profiles stand in the order of their contents, so the solver is given the same programme whatever the rows' order and the people's names.
@@ -227,12 +188,12 @@ def _programme(
     spread = np.array([column.spread for column in columns])
     fixed = moved[spread == 0]
     equal, step = _equal([stratum, *fine] if spec.ratio else fine, heads, treated, sign, spec.ratio)
-    programme = _Programme(
+    programme = Programme(
         available=np.bincount(profile).astype(np.float64),
         size=side.astype(np.float64) if spec.ratio else np.ones(len(heads)),
         gap=moved[spread > 0] / spread[spread > 0, None],
         tolerance=np.array([column.tolerance for column in columns])[spread > 0],
-        equal=_stacked([fixed / np.maximum(np.abs(fixed).max(axis=1, initial=0), 1.0)[:, None], *equal]),
+        equal=stacked([fixed / np.maximum(np.abs(fixed).max(axis=1, initial=0), 1.0)[:, None], *equal]),
         step=step,
     )
     return people, profile, programme
@@ -254,60 +215,6 @@ def _equal(codes: list[Rows], heads: Rows, treated: Rows, sign: Floats, ratio: i
     return rows, step
 
 
-def _stacked(blocks: list[Any]) -> sparse.csr_array:
-    return sparse.csr_array(sparse.vstack([sparse.csr_array(block) for block in blocks]))
-
-
-def _largest(programme: _Programme, spec: CardinalitySpec, wider: float = 0.0) -> Rows | None:
-    """Give how many of each profile are taken, shape (v,); None if no choice is feasible.
-
-    Fractions of people give a bound. Nearly all profiles are then all in or all out, and stay so while whole numbers are sought for those few whose
-    place is least certain; more are set free until the choice is as near to the bound as asked, or all are.
-    """
-    size = programme.size
-    bound = programme.kept(programme.available)
-    for _ in range(2 if programme.step > 1 else 1):  # the second time no larger than the multiple the first leaves possible
-        within, limit = _within(programme, wider, bound)
-        everybody = np.column_stack([np.zeros(len(size)), programme.available])
-        relaxed = _relaxed(-size, within, limit, programme.equal, np.zeros(programme.equal.shape[0]), everybody)
-        if relaxed.status == _INFEASIBLE:
-            return None
-        bound = programme.step * math.floor(-relaxed.fun / programme.step + _ROUNDING)
-    whole = np.rint(relaxed.x)
-    uncertain = np.lexsort((np.abs(relaxed.lower.marginals + relaxed.upper.marginals), np.abs(relaxed.x - whole) < _ROUNDING))
-    best: Rows | None = None
-    for free in [*(few for few in _SET_FREE if few < len(size)), len(size)]:
-        low, high = whole.copy(), whole.copy()
-        low[uncertain[:free]], high[uncertain[:free]] = 0, programme.available[uncertain[:free]]
-        found = milp(
-            -size,
-            integrality=np.ones(len(size), dtype=np.intp),
-            bounds=Bounds(low, high),
-            constraints=[LinearConstraint(within, -np.inf, limit), LinearConstraint(programme.equal, 0, 0)],
-            options={"mip_rel_gap": spec.gap / 2, "node_limit": _FEW_NODES if free < len(size) else max(_MOST_WORK // free, 1)},
-        )
-        if found.x is not None and (best is None or programme.kept(found.x) > programme.kept(best)):
-            best = np.asarray(np.rint(found.x), dtype=np.intp)
-        if best is not None and programme.kept(best) >= (1 - spec.gap) * bound:
-            return best
-    if found.status == _OPTIMAL:
-        return best
-    if found.status == _INFEASIBLE:
-        return None
-    raise DesignError(_why_unproven(spec, 0 if best is None else programme.kept(best), bound))
-
-
-def _within(programme: _Programme, wider: float, most: int) -> tuple[sparse.csr_array, Floats]:
-    """Give the differences of means, both ways, and the size, at least 1 and at most `most`, as rows that may not exceed their limits."""
-    allowed = (programme.tolerance + wider)[:, None] * programme.size
-    rows = sparse.csr_array(np.vstack([programme.gap - allowed, -programme.gap - allowed, -programme.size, programme.size]))
-    return rows, np.concatenate([np.zeros(2 * len(allowed)), [-1.0, most]])
-
-
-def _relaxed(cost: Floats, within: Any, limit: Floats, equal: Any, total: Floats, bounds: Any) -> OptimizeResult:  # noqa: ANN401 (scipy takes sparse)
-    return linprog(cost, within, limit, equal, total, bounds, method="highs-ds")
-
-
 def _why_unproven(spec: CardinalitySpec, found: int, bound: int) -> str:
     people = "treated" if spec.ratio else "controls"
     if not found:
@@ -324,9 +231,9 @@ def _asked(spec: CardinalitySpec) -> str:
     return f"{spec.tolerance_sd:g} SD" + (" (other covariates by tolerances_sd)" if spec.tolerances_sd else "") + fine
 
 
-def _what_would_do(programmes: list[_Programme], infeasible: list[int], spec: CardinalitySpec) -> str:
+def _what_would_do(programmes: list[Programme], infeasible: list[int], spec: CardinalitySpec) -> str:
     """Say the smallest tolerance at which every part has a choice, and how many that keeps: of fractions of people first, then of people."""
-    needed = [_smallest_widening(programmes[number]) for number in infeasible]
+    needed = [smallest_widening(programmes[number]) for number in infeasible]
     start = max((one for one in needed if one is not None), default=0.0)
     if None not in needed:
         for added in (0.0, *(2.0**power / _STEPS for power in range(_MOST_WIDENINGS))):
@@ -343,26 +250,12 @@ def _what_would_do(programmes: list[_Programme], infeasible: list[int], spec: Ca
     return f"nor would any be with a far wider one; {fine}match exactly on fewer or coarser columns, or leave out covariates all treated are alike in"
 
 
-def _kept_with(programmes: list[_Programme], spec: CardinalitySpec, wider: float) -> int | None:
+def _kept_with(programmes: list[Programme], spec: CardinalitySpec, wider: float) -> int | None:
     """Give how many are kept with wider tolerances; None where some part has no choice, or none that could be found."""
     kept = 0
     for programme in programmes:
-        try:
-            counts = _largest(programme, spec, wider)
-        except DesignError:
+        choice = largest_choice(programme, spec.gap, wider)
+        if not choice.proven or choice.counts is None:
             return None
-        if counts is None:
-            return None
-        kept += programme.kept(counts)
+        kept += choice.size
     return kept
-
-
-def _smallest_widening(programme: _Programme) -> float | None:
-    """Give what must be added to every tolerance for fractions of people to be balanced; None if nothing helps."""
-    count, people = programme.gap.shape
-    within = np.column_stack([np.vstack([programme.gap, -programme.gap]), np.full(2 * count, -1.0)])
-    sums = _stacked([programme.equal, programme.size[None]])
-    blocks: list[Any] = [sums, np.zeros((sums.shape[0], 1))]
-    total = np.append(np.zeros(programme.equal.shape[0]), 1.0)
-    found = _relaxed(np.append(np.zeros(people), 1.0), within, np.tile(programme.tolerance, 2), sparse.hstack(blocks), total, (0, None))
-    return None if found.status == _INFEASIBLE else float(found.fun)

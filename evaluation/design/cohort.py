@@ -7,31 +7,34 @@ so that shuffling the table changes no result, not even in the last bit.
 
 from __future__ import annotations
 
-import datetime as dt
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from evaluation.design.columns import (
+    as_category,
+    as_dates,
+    clean_covariate,
+    covariate_problems,
+    identity_problems,
+    person_problems,
+    require_columns,
+    require_lists,
+    require_table,
+    treated_problems,
+)
+from evaluation.design.order import Hashes, content_hash, name_hash, ordered
 from evaluation.errors import InputError, Problem
-from evaluation.registers.identity import holding_identity_numbers
 from evaluation.showing import html_of, text_of
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
-Hashes = NDArray[np.uint64]
-
-MISSING_LEVEL = "missing"
-_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ].*)?")
-_OWN_VALUE = 0.5  # levels per person above which a category tells single people apart, not kinds of people
-_FEW_LEVELS = 20  # so many may each have few people, as in a small study
-_MIXER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads neighbouring values over all 64 bits (Knuth, TAOCP 3, 6.4)
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +150,7 @@ class Cohort:
             strata=strata,
             index_date=None if self.index_date is None else _taken(self.index_date, rows),
             tiebreak=self.tiebreak[rows],
-            order=ordered(_content_hash(covariates, self.treated[rows]), self.tiebreak[rows]),
+            order=ordered(content_hash(covariates, self.treated[rows]), self.tiebreak[rows]),
         )
 
     def to_frame(self) -> pd.DataFrame:
@@ -198,13 +201,13 @@ def cohort_from_table(
         infinite or constant covariate.
     """
     require_table(frame, "the table")
-    _require_lists(covariates=covariates, strata=strata)
-    _require_columns(frame, [treated, *covariates, *strata, *(name for name in (person, index_date) if name)])
+    require_lists(covariates=covariates, strata=strata)
+    require_columns(frame, [treated, *covariates, *strata, *(name for name in (person, index_date) if name)])
     ids = pd.Index(frame[person]) if person else frame.index
     problems = person_problems(ids, person or "the table's index")
     if ids.nlevels > 1:
         raise InputError(problems)
-    return _cohort(frame, problems, ids, _hash_ids(ids), treated, covariates, strata, index_date, missing, None, None)
+    return _cohort(frame, problems, ids, treated=treated, covariates=covariates, strata=strata, index_date=index_date, missing=missing)
 
 
 def cohort_from_trials(
@@ -251,8 +254,8 @@ def cohort_from_trials(
     Sianesi (2004). An evaluation of the Swedish system of active labor market programs in the 1990s. RESTAT 86(1), 133-155.
     """
     require_table(frame, "the table")
-    _require_lists(covariates=covariates, strata=strata)
-    _require_columns(frame, [treated, *covariates, *strata, person, trial, *([index_date] if index_date else [])])
+    require_lists(covariates=covariates, strata=strata)
+    require_columns(frame, [treated, *covariates, *strata, person, trial, *([index_date] if index_date else [])])
     ids = pd.Index(frame[person])
     problems = [
         Problem.in_rows(name, "must not be missing", frame[name].isna().to_numpy(), "every row needs one")
@@ -262,206 +265,77 @@ def cohort_from_trials(
     twice = frame.duplicated([person, trial]).to_numpy()
     if not problems and twice.any():
         problems.append(Problem.in_rows(person, f"must be unique within {trial}", twice, "keep one row per person and trial"))
-    names = _hash_ids(ids) ^ (_hash_ids(pd.Index(frame[trial].astype(str))) * _MIXER)
-    return _cohort(frame, problems, ids, names, treated, covariates, [trial, *strata], index_date, missing, trial, attrition)
+    return _cohort(
+        frame,
+        problems,
+        ids,
+        treated=treated,
+        covariates=covariates,
+        strata=[trial, *strata],
+        index_date=index_date,
+        missing=missing,
+        trial=trial,
+        attrition=attrition,
+    )
 
 
 def _cohort(
     frame: pd.DataFrame,
     problems: list[Problem],
     ids: pd.Index,
-    names: Hashes,
+    *,
     treated: str,
     covariates: Sequence[str],
     strata: Sequence[str],
     index_date: str | None,
     missing: str,
-    trial: str | None,
-    attrition: pd.DataFrame | None,
+    trial: str | None = None,
+    attrition: pd.DataFrame | None = None,
 ) -> Cohort:
+    """Make the cohort of a table that has the columns; `problems` are those already found, of the ids."""
     covariates, strata = list(dict.fromkeys(covariates)), list(dict.fromkeys(strata))
-    problems = [*_treated_problems(frame[treated], treated), *problems]
     if missing not in ("error", "category"):
         raise InputError([Problem("missing", "is neither 'error' nor 'category'", "choose one of them")])
-    if not covariates:
-        problems.append(Problem("covariates", "at least one is needed", "name the columns known before the index date"))
-    columns: dict[str, pd.Series] = {}
-    taken = {f"{name}_missing" for name in covariates} & {*covariates, *strata} if missing == "category" else set()
-    problems += [Problem(name, "is the name kept for an indicator of missing values", "rename the column") for name in sorted(taken)]
-    for name in strata:
-        problems += _identity_problems(frame[name])
-    for name in covariates:
-        problems += _covariate_problems(frame[name], missing)
-    problems += [
-        Problem.in_rows(name, "must not be missing", frame[name].isna().to_numpy(), "fill it in")
-        for name in strata
-        if missing == "error" and frame[name].isna().any()
-    ]
-    start = _dates(frame[index_date]) if index_date else None
+    start = as_dates(frame[index_date]) if index_date else None
+    problems = [*treated_problems(frame[treated], treated), *problems, *_column_problems(frame, covariates, strata, missing)]
     if start is not None and start.isna().any():
         problems.append(Problem.in_rows(str(index_date), "must be a date", start.isna().to_numpy(), "write it as YYYY-MM-DD"))
     if problems:
         raise InputError(problems)
 
+    columns: dict[str, pd.Series] = {}
     for name in covariates:
-        columns |= _clean_covariate(frame[name])
+        columns |= clean_covariate(frame[name])
     side = frame[treated].to_numpy(dtype=bool)
     cleaned = pd.DataFrame(columns, copy=False)
     if attrition is None:
         attrition = pd.DataFrame({"step": ["in_table"], "treated": [ids[side].nunique()], "control": [ids[~side].nunique()]})
+    tiebreak = name_hash(ids, None if trial is None else pd.Index(frame[trial].astype(str)))
     return Cohort(
         covariates=cleaned,
         treated=side,
         person=ids,
-        strata=pd.DataFrame({name: _as_category(frame[name]) for name in strata if name not in columns}, index=cleaned.index),
+        strata=pd.DataFrame({name: as_category(frame[name]) for name in strata if name not in columns}, index=cleaned.index),
         index_date=start,
-        tiebreak=names,
-        order=ordered(_content_hash(cleaned, side), names),
+        tiebreak=tiebreak,
+        order=ordered(content_hash(cleaned, side), tiebreak),
         attrition=attrition,
         trial=trial,
     )
 
 
-def require_table(frame: object, where: str) -> None:
-    """Stop if what was given is not a table with plain column names.
-
-    Raises
-    ------
-    InputError
-    """
-    if not isinstance(frame, pd.DataFrame):
-        kind, remedy = type(frame).__name__, "give a pandas DataFrame with one row per person"
-        if isinstance(frame, pd.Series):
-            remedy += "; one column alone is written table[['column']]"
-        raise InputError([Problem(where, f"must be a data frame, and is of type {kind}", remedy)])
-    if frame.columns.nlevels > 1:
-        rule = f"must have one row of column names, and has {frame.columns.nlevels}"
-        raise InputError([Problem(where, rule, "flatten them, for example table.columns = ['_'.join(names) for names in table.columns]")])
-
-
-def _require_lists(**given: object) -> None:
-    """Stop if a list of columns is a lone text, which would be read letter by letter."""
-    problems = [
-        Problem(name, "must be a list of columns, and is one text", f'write {name}=["..."]')
-        for name, names in given.items()
-        if isinstance(names, str)
-    ]
-    if problems:
-        raise InputError(problems)
-
-
-def _require_columns(frame: pd.DataFrame, needed: Sequence[str]) -> None:
-    absent = [name for name in dict.fromkeys(needed) if name not in frame.columns]
-    problems = [Problem.absent(str(name), frame.columns) for name in absent]
-    if frame.empty:
-        problems.append(Problem("the table", "has no rows", "check the file and its separator"))
-    twice = frame.columns[frame.columns.duplicated()].intersection(list(needed))
-    problems += [Problem(name, "is the name of several columns", "give each its own") for name in twice]
-    if problems:
-        raise InputError(problems)
-
-
-def _treated_problems(column: pd.Series, name: str) -> list[Problem]:
-    allowed = (column == 0).to_numpy(dtype=bool, na_value=False) | (column == 1).to_numpy(dtype=bool, na_value=False)
-    if not allowed.all():
-        return [Problem.in_rows(name, "must be 0 or 1 (or False/True)", ~allowed, "recode it, for example (frame[column] == 'yes').astype(int)")]
-    side = column.to_numpy(dtype=bool)
-    if side.all() or not side.any():
-        return [Problem(name, f"is {int(side[0])} for everybody", "both participants (1) and a control pool (0) are needed")]
-    return []
-
-
-def person_problems(ids: pd.Index, name: str) -> list[Problem]:
-    """Give what is wrong with a table's ids: missing, or not unique."""
-    if ids.nlevels > 1:
-        return [Problem(name, f"must be one column, and has {ids.nlevels} levels", "name a column of ids as person, or use table.reset_index()")]
-    if ids.hasnans:
-        return [Problem.in_rows(name, "must not be missing", np.asarray(ids.isna()), "every person needs an id")]
-    if not ids.is_unique:
-        return [
-            Problem.in_rows(name, "must be unique, one row per person", ids.duplicated(), "keep one row per person, or give another column as person")
-        ]
-    return []
-
-
-def _covariate_problems(column: pd.Series, missing: str) -> list[Problem]:
-    name = str(column.name)
-    absent = column.isna().to_numpy()
-    if absent.all():
-        return [Problem(name, "is the same for everybody, for nobody has a value", "take it out of the covariates, or check how the file was read")]
-    problems = []
-    if absent.any() and missing == "error":
-        problems.append(
-            Problem.in_rows(
-                name, "must not be missing", absent, 'fill it in, or use missing = "category" to keep these people as a group of their own'
-            )
-        )
-    if pd.api.types.is_datetime64_any_dtype(column):
-        return [Problem(name, "is a date", "turn it into a number known before the index date, such as age or days since")]
-    if pd.api.types.is_numeric_dtype(column):
-        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
-        if np.isinf(values).any():
-            problems.append(Problem.in_rows(name, "must be finite", np.isinf(values), "correct it"))
-        present = values if not absent.any() else values[~absent]
-        constant = present.min() == present.max()
-    else:
-        unlike = _not_kinds(column)
-        if unlike:
-            return [*problems, Problem(name, *unlike)]
-        constant = len(column.dropna().unique()) <= 1
-        problems += _identity_problems(column)
-    if constant and (missing == "error" or not absent.any()):
-        problems.append(Problem(name, "is the same for everybody", "take it out of the covariates: it cannot tell people apart"))
-    return problems
-
-
-def _not_kinds(column: pd.Series) -> tuple[str, str] | None:
-    """Say why a column that is no number is not kinds of people either, and what to do; None where it is."""
-    if pd.api.types.is_timedelta64_dtype(column):
-        return "is a length of time", "turn it into a number, for example with .dt.days"
-    try:
-        levels = column.dropna().unique()
-    except TypeError:
-        return "holds lists or tables, not single values", "make one column of each thing that is known"
-    if all(isinstance(level, dt.date) or (isinstance(level, str) and _ISO_DATE.fullmatch(level)) for level in levels):
-        return "is a date, though not stored as one", "turn it into a number known before the index date, such as age or days since"
-    if len(levels) <= max(_FEW_LEVELS, _OWN_VALUE * len(column)):
-        return None
-    rule = f"has {len(levels)} levels among {len(column)} rows, so that hardly two people are alike"
-    if pd.to_numeric(pd.Series(levels).astype("object"), errors="coerce").notna().all():
-        return f"{rule}: its numbers are not stored as numbers", "read them as numbers, for example with pd.to_numeric"
-    return rule, "group its levels, or take it out: an id or a free text is no covariate"
-
-
-def _identity_problems(column: pd.Series) -> list[Problem]:
-    if pd.api.types.is_numeric_dtype(column):
-        return []
-    place, values = pd.factorize(column)  # few are distinct; a missing value has place -1
-    secret = np.append(holding_identity_numbers(pd.Series(values)), False)[place]
-    rule = "must not hold what looks like a personal identity number"
-    return [Problem.in_rows(str(column.name), rule, secret, "deliver pseudonymous data")] if secret.any() else []
-
-
-def _clean_covariate(column: pd.Series) -> dict[str, pd.Series]:
-    name = str(column.name)
-    if not pd.api.types.is_numeric_dtype(column):
-        return {name: _as_category(column)}
-    values = column.to_numpy(dtype=np.float64, na_value=np.nan) + 0.0  # -0.0 and 0.0 are the same value and must hash alike
-    absent = np.isnan(values)
-    if not absent.any():
-        return {name: pd.Series(values)}
-    filled = np.where(absent, np.nanmedian(values), values)
-    columns = {name: pd.Series(filled), f"{name}_missing": pd.Series(absent.astype(np.float64))}
-    return {key: series for key, series in columns.items() if series.min() < series.max()}
-
-
-def _as_category(column: pd.Series) -> pd.Series:
-    text = column.astype("object").where(column.notna(), MISSING_LEVEL)
-    levels = sorted(text.unique(), key=lambda level: (level == MISSING_LEVEL, str(level), type(level).__name__))
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        declared = [level for level in column.cat.categories if level in set(levels)]
-        levels = [*declared, *(level for level in levels if level not in set(declared))]
-    return pd.Series(pd.Categorical(text, categories=levels))
+def _column_problems(frame: pd.DataFrame, covariates: list[str], strata: list[str], missing: str) -> Iterator[Problem]:
+    if not covariates:
+        yield Problem("covariates", "at least one is needed", "name the columns known before the index date")
+    taken = {f"{name}_missing" for name in covariates} & {*covariates, *strata} if missing == "category" else set()
+    for name in sorted(taken):
+        yield Problem(name, "is the name kept for an indicator of missing values", "rename the column")
+    for name in strata:
+        yield from identity_problems(frame[name])
+    for name in covariates:
+        yield from covariate_problems(frame[name], missing)
+    if missing == "error":
+        yield from Problem.broken((name, "must not be missing", frame[name].isna().to_numpy(), "fill it in") for name in strata)
 
 
 def _taken(column: pd.Series, rows: Rows) -> pd.Series:
@@ -470,52 +344,18 @@ def _taken(column: pd.Series, rows: Rows) -> pd.Series:
     return taken.cat.remove_unused_categories() if isinstance(taken.dtype, pd.CategoricalDtype) else taken
 
 
-def _dates(column: pd.Series) -> pd.Series:
-    return pd.to_datetime(column, errors="coerce", format="ISO8601").reset_index(drop=True)
-
-
 def strata_of(cohort: Cohort, exact: Sequence[str]) -> list[str]:
     """Name the columns on which those who are compared must agree, the trial among them."""
     return list(dict.fromkeys([*([cohort.trial] if cohort.trial else []), *exact]))
 
 
-def level_columns(column: pd.Series) -> Iterator[tuple[str, Floats]]:
-    """Give a number as it is, without a level; of a category each level that somebody has, as a column of 0 and 1."""
-    if not isinstance(column.dtype, pd.CategoricalDtype):
-        yield "", column.to_numpy()
-        return
-    codes = column.cat.codes.to_numpy()
-    for code in np.unique(codes):
-        yield str(column.cat.categories[code]), (codes == code).astype(np.float64)
+def attrition_after(cohort: Cohort, step: str, rows: Rows) -> pd.DataFrame:
+    """Give a cohort's attrition with one more step: the people of either side among some of its rows."""
+    person, side = cohort.person_code[rows], cohort.treated[rows]
+    added = pd.DataFrame({"step": [step], "treated": [count_people(person[side])], "control": [count_people(person[~side])]})
+    return pd.concat([cohort.attrition, added.astype(cohort.attrition.dtypes)], ignore_index=True)
 
 
 def count_people(code: Rows) -> int:
     """Count the different people among the person codes of some rows; numpy's own `unique` takes seconds for millions."""
     return int(np.count_nonzero(np.bincount(code)))
-
-
-def ordered(first: NDArray[Any], then: Hashes) -> Rows:
-    """Give the order of `first`, its ties in the order of `then`; the two-key sort only where `first` ties."""
-    order = np.argsort(first)
-    value = first[order]
-    same = value[1:] == value[:-1]
-    if same.any():
-        tied = np.flatnonzero(np.append(same, False) | np.insert(same, 0, False))
-        order[tied] = order[tied][np.lexsort((then[order[tied]], value[tied]))]
-    return order
-
-
-def _hash_ids(ids: pd.Index) -> Hashes:
-    values = ids.to_numpy()
-    if values.dtype == object:
-        values = values.astype(str).astype(object)
-    return pd.util.hash_array(values, categorize=False)
-
-
-def _content_hash(covariates: pd.DataFrame, treated: Bools) -> Hashes:
-    mixed = treated.astype(np.uint64)
-    for _, column in covariates.items():
-        values = column.cat.codes.to_numpy(dtype=np.float64) if isinstance(column.dtype, pd.CategoricalDtype) else column.to_numpy(dtype=np.float64)
-        mixed = (mixed ^ values.view(np.uint64)) * _MIXER
-        mixed ^= mixed >> np.uint64(29)
-    return mixed

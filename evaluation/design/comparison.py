@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from evaluation.design.cohort import Bools, Cohort, Floats, Rows, count_people
+from evaluation.design.cohort import Bools, Cohort, Floats, Rows, attrition_after, count_people
 from evaluation.errors import UnmatchedWarning
 from evaluation.showing import html_of, text_of
 
@@ -198,8 +198,6 @@ def comparison_of(
     rows = np.flatnonzero(weights)
     rows = rows[np.argsort(cohort.tiebreak[rows], kind="stable")]
     unmatched = cohort.treated & (weights == 0)
-    used, person = cohort.treated[rows], cohort.person_code[rows]
-    step = pd.DataFrame({"step": ["compared"], "treated": [count_people(person[used])], "control": [count_people(person[~used])]})
     return Comparison(
         person=cohort.person,
         person_code=cohort.person_code,
@@ -212,9 +210,15 @@ def comparison_of(
         caliper=caliper,
         spec=spec,
         rows=rows,
-        attrition=pd.concat([cohort.attrition, step.astype(cohort.attrition.dtypes)], ignore_index=True),
+        attrition=attrition_after(cohort, "compared", rows),
         weight_model=weight_model,
     )
+
+
+def pair_sets(treated: Rows, control: Rows) -> tuple[Rows, Rows]:
+    """Give the memberships, row and set, of pairs: a set for each treated, with all its controls."""
+    heads = np.flatnonzero(np.bincount(treated))
+    return np.concatenate([heads, control]), np.concatenate([heads, treated])
 
 
 def warn_of_unmatched(comparison: Comparison, cohort: Cohort, advice: str = "Widen the caliper or merge exact strata to keep more") -> None:

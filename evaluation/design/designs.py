@@ -28,6 +28,10 @@ from evaluation.design.weighting import WeightingSpec, weight_cohort
 from evaluation.errors import DesignError, UnmatchedWarning
 
 AnyDesign = AnyMatchingSpec | WeightingSpec
+_COLUMNS = [
+    *("design", "n_treated", "share_treated_kept", "n_control", "effective_control", "worst_smd", "worst_subgroup_smd", "worst_variance_ratio"),
+    *("minimal_detectable_effect", "passed", "failed", "reason"),
+]
 
 
 def make_comparison(cohort: Cohort, scores: PropensityScores, spec: AnyDesign) -> Comparison:
@@ -159,9 +163,3 @@ def compare_designs(
             }
         )
     return Designs(pd.DataFrame(rows, columns=_COLUMNS), asked, made)
-
-
-_COLUMNS = [
-    *("design", "n_treated", "share_treated_kept", "n_control", "effective_control", "worst_smd", "worst_subgroup_smd", "worst_variance_ratio"),
-    *("minimal_detectable_effect", "passed", "failed", "reason"),
-]

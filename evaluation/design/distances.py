@@ -160,3 +160,10 @@ def overlap_coefficient(parts: Parts, bins: Rows) -> Floats:
     with np.errstate(invalid="ignore"):  # nobody
         share = weight / parts.total[:, None]
     return np.asarray(np.minimum(share[0::2], share[1::2]).sum(axis=1), dtype=np.float64)
+
+
+def standard_deviation(values: Floats, *, binary: bool) -> float:
+    """Give the standard deviation of a number (n - 1), of a 0/1 column the square root of p (1 - p); nan for a single number."""
+    if len(values) < 2 and not binary:
+        return float("nan")
+    return float(np.sqrt(values.mean() * (1 - values.mean()))) if binary else float(values.std(ddof=1))

@@ -28,7 +28,7 @@ from scipy.sparse import csr_array, hstack, identity, vstack
 
 from evaluation.design.cohort import Cohort, Floats, Rows
 from evaluation.design.logistic import Maximum, maximise_likelihood
-from evaluation.design.propensity import covariate_columns
+from evaluation.design.model_columns import covariate_columns
 from evaluation.errors import DesignError
 
 BALANCED = 1e-8  # largest gap between the groups' moments, in standard deviations: what Newton's last step leaves is rounding, far below it

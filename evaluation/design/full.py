@@ -17,11 +17,12 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from evaluation.design.candidates import PairRules, PairSearch, nearest_allowed, prepare_search, sides
+from evaluation.design.candidates import nearest_allowed, sides
 from evaluation.design.cohort import Cohort, Floats, Rows
 from evaluation.design.comparison import Comparison, comparison_of, warn_of_unmatched
 from evaluation.design.nobody import why_nobody
 from evaluation.design.optimal import Numbers, cheapest_assignment, numbered, parts
+from evaluation.design.pair_rules import PairRules, PairSearch, prepare_search
 from evaluation.design.propensity import PropensityScores
 from evaluation.errors import NobodyMatchedError
 

@@ -22,15 +22,16 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
-from evaluation.design.candidates import PairRules, PairSearch, nearest_allowed, pair_sets, prepare_search
+from evaluation.design.candidates import nearest_allowed
 from evaluation.design.cardinality import CardinalitySpec, match_for_balance
 from evaluation.design.coarsened import CoarsenedSpec, match_coarsened
 from evaluation.design.cohort import Bools, Cohort, Floats, Rows
-from evaluation.design.comparison import Comparison, comparison_of, warn_of_unmatched
+from evaluation.design.comparison import Comparison, comparison_of, pair_sets, warn_of_unmatched
 from evaluation.design.full import FullSpec, match_fully
 from evaluation.design.nearest import Order, nearest_pairs
 from evaluation.design.nobody import why_nobody
 from evaluation.design.optimal import OptimalSpec, match_optimally
+from evaluation.design.pair_rules import PairRules, PairSearch, prepare_search
 from evaluation.design.propensity import PropensityScores
 from evaluation.design.subclasses import SubclassSpec, match_in_subclasses
 from evaluation.errors import InputError, NobodyMatchedError, Problem, UnmatchedWarning

@@ -19,7 +19,8 @@ from typing import Literal
 
 import numpy as np
 
-from evaluation.design.cohort import Bools, Cohort, Floats, Hashes, Rows, ordered
+from evaluation.design.cohort import Bools, Cohort, Floats, Rows
+from evaluation.design.order import Hashes, ordered
 
 Order = Literal["closest", "largest", "smallest", "data", "random"]
 

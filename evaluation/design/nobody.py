@@ -10,8 +10,9 @@ import math
 import numpy as np
 import pandas as pd
 
-from evaluation.design.candidates import PairRules, find_candidates
+from evaluation.design.candidates import find_candidates
 from evaluation.design.cohort import Cohort, Floats, strata_of
+from evaluation.design.pair_rules import PairRules
 from evaluation.design.propensity import PropensityScores
 
 

@@ -20,10 +20,11 @@ from pydantic import Field
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components, min_weight_full_bipartite_matching
 
-from evaluation.design.candidates import PairRules, PairSearch, keyed, nearest_allowed, pair_sets, prepare_search, sides
+from evaluation.design.candidates import keyed, nearest_allowed, sides
 from evaluation.design.cohort import Cohort, Floats, Rows
-from evaluation.design.comparison import Comparison, comparison_of, warn_of_unmatched
+from evaluation.design.comparison import Comparison, comparison_of, pair_sets, warn_of_unmatched
 from evaluation.design.nobody import why_nobody
+from evaluation.design.pair_rules import PairRules, PairSearch, prepare_search
 from evaluation.design.propensity import PropensityScores
 from evaluation.errors import NobodyMatchedError
 

@@ -25,7 +25,7 @@ from evaluation.design.balance import Balance, assess_balance
 from evaluation.design.cohort import Bools, Cohort, Floats, count_people
 from evaluation.design.comparison import Comparison
 from evaluation.design.logistic import fit_logistic
-from evaluation.design.propensity import covariate_columns
+from evaluation.design.model_columns import covariate_columns
 from evaluation.errors import DesignError, InputError, Problem
 
 SCORE = "prognostic score"

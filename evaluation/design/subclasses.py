@@ -21,8 +21,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from evaluation.design.cohort import Bools, Cohort, Floats, Rows, strata_of
 from evaluation.design.comparison import Comparison, comparison_of, warn_of_unmatched
-from evaluation.design.propensity import PropensityScores
-from evaluation.errors import InputError, NobodyMatchedError, Problem
+from evaluation.design.propensity import PropensityScores, refuse_other_scores
+from evaluation.errors import NobodyMatchedError
 
 
 class SubclassSpec(BaseModel):
@@ -130,8 +130,7 @@ def find_subclasses(cohort: Cohort, scores: PropensityScores, spec: SubclassSpec
     to the last; no other way of merging neighbours keeps more subclasses.
     """
     spec = spec or SubclassSpec()
-    if len(scores.score) != len(cohort):
-        raise InputError([Problem("scores", f"are of {len(scores.score)} people, the cohort has {len(cohort)}", "estimate them on this cohort")])
+    refuse_other_scores(cohort, scores)
     stratum, levels = cohort.codes(strata_of(cohort, spec.exact))
     cuts = _quantiles(scores.score[cohort.treated], stratum[cohort.treated], len(levels), spec.subclasses)
     place = np.zeros(len(cohort), dtype=np.intp)

@@ -22,7 +22,8 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from evaluation.design.cohort import Bools, Cohort, Floats, Rows, count_people, level_columns
+from evaluation.design.cohort import Bools, Cohort, Floats, attrition_after
+from evaluation.design.columns import level_columns
 from evaluation.design.propensity import EQUIPOISE_RANGE, PropensityScores, preference_scores, refuse_other_scores
 from evaluation.errors import NobodyMatchedError, UnmatchedWarning
 
@@ -134,7 +135,7 @@ def trim_support(cohort: Cohort, scores: PropensityScores, spec: SupportSpec | N
     if not (kept & cohort.treated).any() or not (kept & ~cohort.treated).any():
         raise NobodyMatchedError(_why_nobody(position, cohort.treated, kept, spec, low, high))
     rows = np.flatnonzero(kept)
-    people = _with_step(cohort, rows)
+    people = replace(cohort.take(rows), attrition=attrition_after(cohort, "common_support", rows))
     lost = int((cohort.treated & ~kept).sum())
     if lost:
         warnings.warn(
@@ -157,14 +158,6 @@ def _shared(position: Floats, treated: Bools) -> tuple[float, float]:
     """Give the range both sides reach; its ends change places where they share none."""
     one, other = position[treated], position[~treated]
     return float(max(one.min(), other.min())), float(min(one.max(), other.max()))
-
-
-def _with_step(cohort: Cohort, rows: Rows) -> Cohort:
-    """Take the rows, and count the people on either side."""
-    people = cohort.take(rows)
-    count = {name: [count_people(people.person_code[side])] for name, side in _sides(people.treated)}
-    step = pd.DataFrame({"step": ["common_support"], **count}).astype(cohort.attrition.dtypes)
-    return replace(people, attrition=pd.concat([cohort.attrition, step], ignore_index=True))
 
 
 def _why_nobody(position: Floats, treated: Bools, kept: Bools, spec: SupportSpec, low: float, high: float) -> str:

@@ -20,8 +20,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from evaluation.design.candidates import Keys, PairRules, keyed, prepare_search
+from evaluation.design.candidates import Keys, keyed
 from evaluation.design.cohort import Cohort, Floats, Rows, strata_of
+from evaluation.design.pair_rules import PairRules, prepare_search
 from evaluation.design.propensity import PropensityScores
 from evaluation.errors import NobodyMatchedError
 

@@ -130,6 +130,24 @@ def find_repeated(
     return [*found, Finding(table, "", "row_repeated", {}, exact, of, tuple(first_exact))] if exact else found
 
 
+def known_check(column: str, code: str, known: str, key: str, detail: dict[str, str]) -> Check:
+    """Give the check that a code is known; of those that are not, the ones that would be with the zero that a program took away are told apart.
+
+    Parameters
+    ----------
+    column : str
+    code, known : str
+        In SQL: the code, and the list or query of those it must be among.
+    key : str
+        The rule that is broken by the others.
+    detail : dict of str to str
+        What is known, by the one name the rule has for it.
+    """
+    broken, lost = f"{code} not in ({known})", f"('0' || {code} in ({known}) or {code} || '.0' in ({known}))"
+    closer = Check(column, "zero_lost", f"{broken} and {lost}", {"known": ", ".join(detail.values())})
+    return Check(column, key, broken, instead=(closer, Check(column, key, f"{broken} and not {lost}", detail)))
+
+
 def land_frame(connection: duckdb.DuckDBPyConnection, name: str, frame: pd.DataFrame) -> None:
     """Let SQL select from a data frame as `name`, its columns called c0, c1 and so on, whatever they are called in the frame.
 

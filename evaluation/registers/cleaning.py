@@ -92,6 +92,10 @@ class CleanRegisters:
         """The first day that is not observed: the day after the last complete month."""
         return self.registers.complete_until + dt.timedelta(days=1)
 
+    def to_frame(self) -> pd.DataFrame:
+        """Give one row per table and rule: table, rule, rows_before, removed, changed, rows_after; as `audit`."""
+        return self.audit.copy()
+
     def frame(self, name: str) -> pd.DataFrame:
         """Give a cleaned table as a data frame, by person and start."""
         frame: pd.DataFrame = self.registers.connection.execute(f"from {self.schema}.{name} order by lopnr, start, stop, klass").df()

@@ -83,6 +83,11 @@ class Contract:
         """Say which contract it is."""
         return f"Contract(version {self.version}, {len(self.tables)} tables, {len(self.codes)} code lists)"
 
+    def to_frame(self) -> pd.DataFrame:
+        """Give one row per table and column: table, then the columns of `Schema.to_frame`."""
+        parts = {name: schema.to_frame() for name, schema in self.tables.items()}
+        return pd.concat(parts, names=["table"]).reset_index(level="table").reset_index(drop=True)
+
 
 def load_contract(codes_folder: str | Path | None = None) -> Contract:
     """Read the data contract, with a site's own code lists where it has them.

@@ -1,7 +1,7 @@
 """What does an agency read: which columns mean what, which rules are checked, and how is a delivery made?
 
-The data dictionary, the empty files and the checklist are written from the contract itself, so that they cannot say anything else than what is
-checked. An agency needs neither Python nor this toolkit to follow them.
+The data dictionary, the empty files and the checklist (templates/) are written from the contract itself, so that they cannot say anything else than
+what is checked. An agency needs neither Python nor this toolkit to follow them.
 
 References
 ----------
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from importlib.resources import files
 from textwrap import indent
 
 from evaluation.registers.contract import ALWAYS, CodeList, Contract
@@ -43,84 +44,10 @@ _SEVERITIES = {
     "warning": ("Varningar: räknas men stoppar inget", "Warnings: counted, and stop nothing"),
     "note": ("Noteringar: bara upplysning", "Notes: told and no more"),
 }
+_TEMPLATES = files("evaluation.registers").joinpath("templates")
 _YES, _NO = "✓", "–"
 _SENT = ["kod", "benamning_sv", "label_en", "giltig_fran", "giltig_till"]  # the class of a code is the evaluation's business
 _EXAMPLE = {"myndighet": "Arbetsförmedlingen", "datauttag": "2026-02-02", "komplett_t_o_m": "2025-12", "syntetisk": "false"}
-
-_CHECKLIST_SV = """\
-# Leverans av registeruppgifter till utvärderingen av Malmökraften
-
-Dataavtalet version {version}. In English: see the end of this page. Inget särskilt program behövs; mallarna är
-vanliga CSV-filer.
-
-1. **Era filer.** Tabellen säger vem som levererar vad. Lämna de kolumner som mallen har och inga andra. Vilka personer
-   och år det gäller står i beställningen; säger den inget annat gäller alla som någon dag från och med 2016 haft ett beslut
-   om jobb- och utvecklingsgarantin i kommunen, alla deltagare i projektet, och för dem allt från tio år före 2016 till
-   uttaget. `kommun` är folkbokföringskommunen vid uttaget, `utvandring_datum` den senaste utvandringen.
-
-{agencies}
-2. **Mallarna.** En fil per tabell, med mallens filnamn och rubrikrad. En rad per post. Saknas en uppgift lämnas den
-   tom: inte 0, NULL eller 9999. Leverera poster som de står i registret, även dubbletter och överlapp; rensningen
-   räknar och åtgärdar dem.
-3. **Formatet.** Teckenkodning UTF-8. Komma mellan kolumnerna, punkt som decimaltecken, citattecken (") kring text som
-   innehåller komma. Datum ÅÅÅÅ-MM-DD, månad ÅÅÅÅ-MM, ja och nej som true och false. Koder är text: 01 får inte bli 1.
-   Spara inte om filen i Excel, som ändrar både koder och datum. Har er myndighet andra koder eller ett annat format än
-   listorna i `kodlistor/`: leverera som ni har det, oförändrat, och bifoga er egen kodlista. Mottagaren översätter.
-   Jämför också betydelserna: samma siffra kan betyda något annat hos er. Nämner kontrollen site.toml gäller det
-   mottagaren, inte er.
-4. **Inga personnummer.** Varken personnummer, samordningsnummer, namn, adress eller fritext får finnas i någon kolumn
-   eller i filnamnet. Personer med skyddade personuppgifter levereras inte alls. Kontrollen hittar
-   personnummer, men inte namn: dem måste ni själva leta efter.
-5. **Samma löpnummer överallt.** En person har samma `lopnr` i alla filer från alla myndigheter och i nästa leverans.
-   Därför håller en enda myndighet nyckeln, den som avtalet anger: ni skickar personnumren dit och får löpnummer
-   tillbaka. Löpnumret är draget på måfå. Det får inte räknas fram ur personnumret, inte heller som kontrollsumma
-   (hash): alla personnummer kan prövas på några minuter. Hushåll och arbetsgivare får löpnummer på samma sätt.
-   Nyckeln följer aldrig med leveransen.
-6. **leverans.csv.** En rad per levererande myndighet; lämna er rad, så läggs raderna ihop till en fil. Den sista
-   kompletta månaden är den senaste vars uppgifter inte längre väntas ändras; uppföljningen slutar där.
-
-{example}
-7. **Känsliga uppgifter.** Dessa kolumner kräver särskild prövning innan de lämnas ut:
-
-{sensitive}
-8. **Räkna.** Skriv i följebrevet hur många rader varje fil har och filens kontrollsumma (SHA-256), så att en avbruten
-   överföring upptäcks.
-9. **Packa och skicka.** Lägg filerna i ett krypterat arkiv och skicka det genom er myndighets egen säkra kanal,
-   aldrig med e-post. Lösenordet går en annan väg än arkivet.
-10. **Om kontrollen inte godkänner leveransen** får ni en sida som för varje fel anger tabell, kolumn, regel, antal
-    rader och de första radnumren, aldrig ett värde. Radnumren räknas utan rubrikraden. Rätta uttaget och leverera
-    hela filen igen under samma namn. Varningar kräver ingen ny leverans, men säg till om de inte stämmer med vad ni
-    vet.
-"""
-_CHECKLIST_EN = """\
-# In English: delivering register records to the evaluation of Malmökraften
-
-1. **Your files.** The table at the top says which agency delivers which. Deliver the template's columns and no others.
-   The order says which people and years; if it does not: everybody with a decision on the job and development guarantee
-   in the municipality any day from 2016 on, all participants in the project, and of them everything from ten years
-   before 2016 to the extraction. `kommun` is the residence at the extraction, `utvandring_datum` the latest emigration.
-2. **The templates.** One file per table, with the template's name and header row. One row per entry. Leave what is
-   missing empty: not 0, NULL or 9999. Deliver entries as the register holds them, duplicates and overlaps too;
-   cleaning counts and mends them.
-3. **The format.** UTF-8, commas between columns, points in decimals, quotation marks (") around text that holds a
-   comma. Dates YYYY-MM-DD, months YYYY-MM, true and false. Codes are text: 01 must not become 1. Do not save the file
-   again in Excel, which changes codes and dates. If your codes or format differ from the lists in `kodlistor/`,
-   deliver them as they are and enclose your own code list; the receiver translates. Compare the meanings too: the same
-   number may mean something else with you. Where the check speaks of site.toml it speaks to the receiver.
-4. **No personal identity numbers**, names, addresses or free text, in any column or file name. People with protected
-   identities are not delivered. The check finds identity numbers, but not names: look for those yourselves.
-5. **The same `lopnr` everywhere** for the same person: in every file, from every agency, and in the next delivery.
-   One agency, named in the agreement, holds the key. The number is drawn at random, never computed from the personal
-   identity number, not even as a hash: all of them can be tried within minutes. The key never travels with the
-   delivery.
-6. **leverans.csv** has one row per delivering agency; hand in yours, and the rows are put together. See the example.
-7. **Sensitive columns** are listed above and need their own legal examination.
-8. **Count** rows and take a checksum (SHA-256) of each file, in the covering letter.
-9. **Pack and send** as an encrypted archive through your agency's own secure channel, never by e-mail; the password
-   goes another way.
-10. **If the check fails** you receive a page with table, column, rule, number of rows and the first row numbers,
-    never a value. Row numbers leave out the header. Correct the extract and deliver the whole file again.
-"""
 
 
 def render_dictionary(contract: Contract) -> str:
@@ -310,14 +237,18 @@ def _checklist(contract: Contract) -> str:
     delivery = contract.tables["leverans"]
     example = _EXAMPLE | {"schemaversion": contract.version}
     filled = _csv(_names(delivery)) + _csv(example[name] for name in _names(delivery))
-    swedish = _CHECKLIST_SV.format(
+    swedish = _template("sv").format(
         version=contract.version,
         agencies=_indented(_grid(("Myndighet / Agency", "Filer / Files"), _deliveries(contract))),
         example=_indented(f"```\n{filled}```"),
         sensitive=_indented("\n".join(f"- {line}" for line in _sensitive(contract))),
     )
-    files = "\n\n".join(map(_file, contract.tables.values()))
-    return f"{swedish}\n# Filerna / The files\n\n{files}\n\n{_CHECKLIST_EN}"
+    described = "\n\n".join(map(_file, contract.tables.values()))
+    return f"{swedish}\n# Filerna / The files\n\n{described}\n\n{_template('en')}"
+
+
+def _template(language: str) -> str:
+    return _TEMPLATES.joinpath(f"checklist.{language}.md").read_text(encoding="utf-8")
 
 
 def _deliveries(contract: Contract) -> Iterator[tuple[str, str]]:

@@ -25,10 +25,8 @@ from evaluation.registers.store import Registers
 
 Grain = Literal["month", "year", ""]
 
-AROUND: dict[Grain, int] = {
-    "month": 6,
-    "year": 2,
-}  # periods with rows looked at on either side: a whole year of months, but years change by themselves
+# periods with rows looked at on either side: a whole year of months, but years change by themselves
+AROUND: dict[Grain, int] = {"month": 6, "year": 2}
 SEASONS = 3  # years looked at on either side for the same month: studies begin every August, and an empty July is no gap
 LOW_SHARE = 0.25  # of what is typical: holidays and reforms may halve a month, an extract that lost weeks or an office leaves less
 TYPICAL_ROWS = 20  # a period is judged only where so many are typical: of 20, fewer than 5 come by chance once in 60,000 periods

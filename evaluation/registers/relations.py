@@ -14,10 +14,11 @@ from collections.abc import Collection, Iterator, Mapping
 
 import duckdb
 
-from evaluation.registers.checks import ROW, Check, find_repeated, identifier, literal, run_checks
+from evaluation.registers.checks import ROW, Check, find_repeated, identifier, known_check, literal, run_checks
 from evaluation.registers.contract import Contract
 from evaluation.registers.findings import Finding
-from evaluation.registers.schema import FAR, Schema, known_check
+from evaluation.registers.reading import FAR
+from evaluation.registers.schema import Schema
 from evaluation.registers.site import Site
 from evaluation.registers.store import scalar
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.resources import files
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import duckdb
 import pandas as pd
@@ -26,6 +26,7 @@ from evaluation.registers.checks import (
     Check,
     find_repeated,
     identifier,
+    known_check,
     land_frame,
     literal,
     run_checks,
@@ -35,55 +36,9 @@ from evaluation.registers.checks import (
     trimmed_sql,
 )
 from evaluation.registers.findings import Finding
+from evaluation.registers.reading import FAR, TYPES, Kind, Notation, text_of, unread_checks, value_sql
 
-Kind = Literal["integer", "number", "string", "boolean", "date", "yearmonth"]
-TYPES = {"string": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN", "date": "DATE", "yearmonth": "DATE"}
-ISO_DATE = "%Y-%m-%d"
 _NO_SCHEMAS = {"datapackage", "rules"}  # what else lies in data_schema/: the list of the tables, and the rules
-_WHOLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}  # integers that fit the widest we keep
-
-
-class Notation(NamedTuple):
-    """How a deliverer writes dates and numbers, as strptime writes it and as the decimal sign."""
-
-    date_format: str = ISO_DATE
-    decimal: Literal[".", ","] = "."
-
-
-class Shape(NamedTuple):
-    """What a date or month that cannot be read may look like, and the rule that says what to do about it."""
-
-    key: str
-    name: str
-    pattern: str
-    date_format: str = ""
-
-
-_ISO_DAY = "[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}([ T]00:00:00([.]0+)?)?"  # databases write a day with its midnight
-_ISO_MONTH = "[1-9][0-9]{3}-[0-9]{2}(-01([ T]00:00:00([.]0+)?)?)?"  # and spreadsheets a month as its first day
-FAR = "date '2100-01-01'"  # from here on a date stands for none: 9999-12-31 is how databases write that something lasts
-_DAYS = "between date '1000-01-01' and date '9999-12-31'"  # the years of four digits: further out, databases count to infinity
-_D, _M, _Y = "(0?[1-9]|[12][0-9]|3[01])", "(0?[1-9]|1[0-2])", "(18|19|20)[0-9]{2}"
-_NOTHING = Shape("nothing_written", "NULL", "(?i:null|nan|nat|none|na|n/a|-+|[.]+)")  # how programs write that there is none
-_DATE_SHAPES = (  # no text fits two of them
-    Shape("date_format", "DD/MM/YYYY", f"{_D}/{_M}/{_Y}", "%d/%m/%Y"),
-    Shape("date_format", "MM/DD/YYYY", f"{_M}/(1[3-9]|2[0-9]|3[01])/{_Y}", "%m/%d/%Y"),
-    Shape("date_format", "DD.MM.YYYY", f"{_D}[.]{_M}[.]{_Y}", "%d.%m.%Y"),
-    Shape("date_format", "DD-MM-YYYY", f"{_D}-{_M}-{_Y}", "%d-%m-%Y"),
-    Shape("date_format", "YYYY/MM/DD", f"{_Y}/{_M}/{_D}", "%Y/%m/%d"),
-    Shape("date_format", "YYYY-MM-DD", f"{_Y}-{_M}-{_D}", ISO_DATE),
-    Shape("date_format", "YYYY-MM-DD hh:mm:ss", f"{_Y}-{_M}-{_D} [0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}", "%Y-%m-%d %H:%M:%S"),
-    Shape("date_format", "YYYYMMDD", f"{_Y}[0-9]{{4}}", "%Y%m%d"),
-    Shape("date_format", "YYMMDD", "[0-9]{6}", "%y%m%d"),
-    Shape("date_serial", "Excel", "[2-5][0-9]{4}"),  # days since 1899-12-30: 1954 to 2064
-    _NOTHING,
-)
-_MONTH_SHAPES = (
-    Shape("month_format", "YYYYMM", f"{_Y}[0-9]{{2}}"),
-    Shape("month_format", "YYYY-MM-DD", f"{_Y}-{_M}-{_D}"),
-    Shape("month_format", "MM/YYYY", f"{_M}/{_Y}"),
-    _NOTHING,
-)
 
 
 @dataclass(frozen=True)
@@ -186,14 +141,13 @@ class Field:
         if stored is None:
             return f"cast(null as {TYPES[self.kind]}) as {identifier(self.name)}"
         written = text_sql(f"given.{identifier(self.name)}", stored)
-        return f"{written} as {text_of(self.name)}, {self._value(stored, notation)} as {identifier(self.name)}"
+        return f"{written} as {text_of(self.name)}, {value_sql(self.name, self.kind, stored, notation)} as {identifier(self.name)}"
 
     def checks(self, stored: str, notation: Notation) -> list[Check]:
         """Give every rule of the column as a condition on what `reading` selects; that it is unique is not one of them, for it is not a row's own."""
         value, written = identifier(self.name), text_of(self.name)
         found = [Check(self.name, "missing", f"{written} is null")] if self.required else []
-        if not self._is_native(stored):
-            found += self._unread(notation)
+        found += unread_checks(self.name, self.kind, stored, notation)
         if self.minimum is not None:
             found.append(Check(self.name, "below", f"{value} < {self.minimum}", {"minimum": f"{self.minimum:g}"}))
         if self.maximum is not None:
@@ -206,73 +160,6 @@ class Field:
         if self.kind in ("date", "yearmonth"):
             found.append(Check(self.name, "date_far", f"{value} >= {FAR}"))
         return found
-
-    def _value(self, stored: str, notation: Notation) -> str:
-        delivered, written, number = f"given.{identifier(self.name)}", text_of(self.name), _number(text_of(self.name), notation)
-        match self.kind:
-            case "string":
-                return written
-            case "number" if stored == "DOUBLE":
-                return f"case when not isnan({delivered}) then {delivered} end"
-            case _ if self._is_native(stored):
-                return f"try_cast({delivered} as {TYPES[self.kind]})"
-            case "date" if stored == "DATE" or stored.startswith("TIMESTAMP"):
-                day = f"cast({delivered} as date)"
-                return f"case when {day} {_DAYS} and {delivered} = date_trunc('day', {delivered}) then {day} end"
-            case "yearmonth":
-                return f"case when regexp_full_match({written}, '{_ISO_MONTH}') then try_cast(left({written}, 7) || '-01' as date) end"
-            case "boolean":
-                return f"case when lower({written}) in ('true', '1') then true when lower({written}) in ('false', '0') then false end"
-            case "integer":
-                return f"case when {number} = trunc({number}) then try_cast({number} as bigint) end"
-            case "number":
-                return number
-            case _ if notation.date_format == ISO_DATE:
-                return f"case when regexp_full_match({written}, '{_ISO_DAY}') then try_cast(left({written}, 10) as date) end"
-            case _:
-                day = f"cast(try_strptime({written}, {literal(notation.date_format)}) as date)"
-                return f"case when {day} {_DAYS} then {day} end"
-
-    def _is_native(self, stored: str) -> bool:
-        """Tell whether the database's own type already says that every value is of this kind."""
-        return (stored == TYPES[self.kind] and stored != "DATE") or (self.kind in ("integer", "number") and stored in _WHOLE)
-
-    def _unread(self, notation: Notation) -> list[Check]:
-        """Give the check that every text could be read; where one could not, what it looks like is told instead."""
-        written = text_of(self.name)
-        broken = f"{identifier(self.name)} is null and {written} is not null"
-
-        def check(key: str, condition: str, **detail: str) -> Check:
-            return Check(self.name, key, f"{broken} and {condition}", detail)
-
-        shapes: tuple[Shape, ...]
-        match self.kind:
-            case "string":
-                return []
-            case "boolean":
-                return [Check(self.name, "not_boolean", broken)]
-            case "integer" | "number":
-                number, comma = _number(written, notation), f"regexp_full_match({written}, '[-+]?[0-9]+,[0-9]+')"
-                looks = [
-                    check("decimal_comma", f"{number} is null and {comma}"),
-                    check("not_number", f"{number} is null and not {comma}"),
-                    check("not_whole", f"{number} is not null"),
-                ]
-                return [Check(self.name, "not_number", broken, instead=tuple(looks))]
-            case "yearmonth":
-                key, shapes, wanted = "not_month", _MONTH_SHAPES, "YYYY-MM"
-            case "date":
-                key, shapes = "not_date", tuple(shape for shape in _DATE_SHAPES if shape.date_format != notation.date_format)
-                wanted = "YYYY-MM-DD" if notation.date_format == ISO_DATE else notation.date_format
-        looks = [
-            check(
-                shape.key, f"regexp_full_match({written}, {literal(shape.pattern)})", format=wanted, looks=shape.name, date_format=shape.date_format
-            )
-            for shape in shapes
-        ]
-        known = "|".join(shape.pattern for shape in shapes)
-        looks.append(check(key, f"not regexp_full_match({written}, {literal(known)})", format=wanted))
-        return [Check(self.name, key, broken, instead=tuple(looks))]
 
 
 @dataclass(frozen=True, eq=False)
@@ -308,6 +195,12 @@ class Schema:
     spell: SpellColumns | None = None
     dated_by: str | None = None
     of_persons: bool = False
+
+    def to_frame(self) -> pd.DataFrame:
+        """Give one row per column of the table: column, kind, required, unique, minimum, maximum, codelist, role, sensitivity, source."""
+        told = ("kind", "required", "unique", "minimum", "maximum", "codelist", "role", "sensitivity", "source")
+        rows = [(entry.name, *(getattr(entry, name) for name in told)) for entry in self.fields]
+        return pd.DataFrame(rows, columns=["column", *told]).astype({"minimum": "float64", "maximum": "float64"})
 
     @cached_property
     def _by_name(self) -> dict[str, Field]:
@@ -420,33 +313,3 @@ def load_schema(name: str) -> Schema:
 def _translations(entry: dict[str, Any], key: str, otherwise: str) -> dict[str, str]:
     swedish = entry.get(key, otherwise)
     return {"sv": swedish, "en": entry.get(f"{key}@en", swedish)}
-
-
-def known_check(column: str, code: str, known: str, key: str, detail: dict[str, str]) -> Check:
-    """Give the check that a code is known; of those that are not, the ones that would be with the zero that a program took away are told apart.
-
-    Parameters
-    ----------
-    column : str
-    code, known : str
-        In SQL: the code, and the list or query of those it must be among.
-    key : str
-        The rule that is broken by the others.
-    detail : dict of str to str
-        What is known, by the one name the rule has for it.
-    """
-    broken, lost = f"{code} not in ({known})", f"('0' || {code} in ({known}) or {code} || '.0' in ({known}))"
-    closer = Check(column, "zero_lost", f"{broken} and {lost}", {"known": ", ".join(detail.values())})
-    return Check(column, key, broken, instead=(closer, Check(column, key, f"{broken} and not {lost}", detail)))
-
-
-def text_of(name: str) -> str:
-    """Give the SQL name of a column's text as delivered, beside its value."""
-    return identifier(f"{name} as delivered")
-
-
-def _number(written: str, notation: Notation) -> str:
-    whole, point = "[0-9]+", "[,]" if notation.decimal == "," else "[.]"
-    pattern = f"[-+]?({whole}({point}[0-9]*)?|{point}{whole})([eE][-+]?{whole})?"
-    plain = f"replace({written}, ',', '.')" if notation.decimal == "," else written
-    return f"case when regexp_full_match({written}, {literal(pattern)}) then try_cast({plain} as double) end"

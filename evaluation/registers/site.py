@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from evaluation.errors import InputError, Problem
 from evaluation.registers.contract import Contract
 from evaluation.registers.identity import masked
-from evaluation.registers.schema import ISO_DATE, Notation
+from evaluation.registers.reading import ISO_DATE, Notation
 from evaluation.registers.schema import Field as Column
 
 Separator = Literal[",", ";", "\t", "|"]

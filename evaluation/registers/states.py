@@ -25,6 +25,9 @@ SUBSIDY_LAG_DAYS = 30  # a decision may come after the job: who was deregistered
 PROGRAMME_LAG_DAYS = 30  # the agency may wait 30 days before it ends a programme, so the two ends may differ by that
 TOLD_BY_PROGRAMME = "('foraldraledig', 'sjuk')"  # reasons a programme's end tells, for which a deregistration has only "other known reason"
 FULL_EXTENT = 100  # per cent: who has a part of the benefit works or seeks work the rest of the day
+# 1 January of the year a person reaches an age, or of the first year in which that age is the pension age
+_PENSIONED = "make_date(greatest(fodelsear + cast(kod as bigint), year(giltig_fran - 1) + 1), 1, 1)"
+_BITS = "select kod as state, 1::bigint << (row_number() over (order by cast(rang as integer), kod) - 1) as bit from codes.tillstand"
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +55,10 @@ class States:
         """Give lopnr, start, stop and state, by person and start."""
         frame: pd.DataFrame = self.connection.execute(f"from {self.table} order by lopnr, start").df()
         return frame
+
+    def to_frame(self) -> pd.DataFrame:
+        """Give one row per spell, as `frame`: lopnr, start, stop (the day after the last), state."""
+        return self.frame()
 
 
 def observe_states(clean: CleanRegisters) -> States:
@@ -161,8 +168,3 @@ def endings(clean: CleanRegisters) -> str:
         from {people} join codes.pensionsalder on {_PENSIONED} <= giltig_till group by lopnr
         union all select lopnr, utvandring_datum, {until}, '{MOVED}' from {people}
         union all select lopnr, dod_datum, {until}, '{DEAD}' from {people}"""
-
-
-# 1 January of the year a person reaches an age, or of the first year in which that age is the pension age
-_PENSIONED = "make_date(greatest(fodelsear + cast(kod as bigint), year(giltig_fran - 1) + 1), 1, 1)"
-_BITS = "select kod as state, 1::bigint << (row_number() over (order by cast(rang as integer), kod) - 1) as bit from codes.tillstand"

@@ -20,7 +20,6 @@ import pandas as pd
 
 from evaluation.errors import InputError, Problem
 from evaluation.registers.contract import Contract
-from evaluation.registers.schema import TYPES as TYPES
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +44,10 @@ class Registers:
         """Say what is there, not the contract it keeps."""
         origin = "synthetic" if self.synthetic else "delivered"
         return f"Registers({len(self.names)} tables, {sum(self.rows.values()):,} rows, {origin}, complete until {self.complete_until})"
+
+    def to_frame(self) -> pd.DataFrame:
+        """Give one row per table delivered: table, rows; what is in one of them, `frame` gives."""
+        return pd.DataFrame({"table": list(self.rows), "rows": list(self.rows.values())})
 
     def frame(self, table: str) -> pd.DataFrame:
         """Give a table as a data frame.

@@ -25,8 +25,9 @@ from evaluation.registers.checks import Check, identifier, land_frame, run_check
 from evaluation.registers.contract import CodeList, Contract
 from evaluation.registers.findings import Finding, Findings, collect
 from evaluation.registers.identity import candidate_sql, identity_numbers, names_a_person
+from evaluation.registers.reading import TYPES, text_of
 from evaluation.registers.relations import find_in_records
-from evaluation.registers.schema import TYPES, Field, Schema, text_of
+from evaluation.registers.schema import Field, Schema
 from evaluation.registers.site import Site, load_site
 from evaluation.registers.sources import Delivery, open_delivery
 from evaluation.registers.store import Registers, scalar

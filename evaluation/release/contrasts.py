@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from evaluation.analysis.curves import ARMS
 from evaluation.analysis.means import Contrast
 from evaluation.release.counts import Counts
+from evaluation.release.magnitudes import coarseness, release_gap, release_mean, strongest_pull
 from evaluation.release.released import (
     SEAL,
     ReleasedCounts,
@@ -27,7 +28,6 @@ from evaluation.release.released import (
     release_contrast,
     release_counts,
     release_estimate,
-    release_mean,
     release_share,
 )
 from evaluation.release.rules import ReleaseRules, count_of, round_share
@@ -120,6 +120,28 @@ def release_shares(contrasts: Mapping[str, Contrast], rules: ReleaseRules) -> di
     }
 
 
+def means_through(contrast: Contrast, counts: ReleasedCounts, people: tuple[str, str]) -> ReleasedContrast:
+    """Let a contrast of means through beside counts that have passed: both sides in the same steps, and the difference of the rounded ones.
+
+    Parameters
+    ----------
+    contrast : Contrast
+    counts : ReleasedCounts
+    people : (str, str)
+        Cells with the people of either arm.
+
+    Returns
+    -------
+    ReleasedContrast
+    """
+    step = coarseness(strongest_pull(contrast.treated, contrast.control), counts.rules)
+    treated, control = (release_mean(one, counts, people, step=step) for one in (contrast.treated, contrast.control))
+    shown = (counts.shown[people[0]], counts.shown[people[1]])
+    if treated.value is None or control.value is None:
+        return withheld_contrast(shown)
+    return ReleasedContrast(treated, control, release_gap(treated, control, contrast.difference, counts.rules, step), shown, seal=SEAL)
+
+
 def release_means(contrasts: Mapping[str, Contrast], rules: ReleaseRules) -> dict[str, ReleasedContrast]:
     """Let contrasts of means through, withheld where either arm is of few people.
 
@@ -137,9 +159,7 @@ def release_means(contrasts: Mapping[str, Contrast], rules: ReleaseRules) -> dic
     found = {}
     for name, contrast in contrasts.items():
         cells = [f"{arm}, {name}" for arm in ARMS]
-        people = (counts.shown[cells[0]], counts.shown[cells[1]])
-        treated, control, difference = (release_mean(one, counts, cells) for one in (contrast.treated, contrast.control, contrast.difference))
-        found[name] = withheld_contrast(people) if difference.value is None else ReleasedContrast(treated, control, difference, people, seal=SEAL)
+        found[name] = means_through(contrast, counts, (cells[0], cells[1]))
     return found
 
 
@@ -198,7 +218,7 @@ def _counts_of_parts(parts: Mapping[str, Contrast], rules: ReleaseRules, of: Who
     for arm in ARMS if parts else ():
         sides = {name: contrast.treated if arm == "treated" else contrast.control for name, contrast in parts.items()}
         people = next(iter(sides.values())).n
-        counted = dict(zip(sides, _whole_numbers(np.array([side.value for side in sides.values()]) * people, people).tolist(), strict=True))
+        counted = dict(zip(sides, whole_numbers(np.array([side.value for side in sides.values()]) * people, people).tolist(), strict=True))
         rest = people - sum(counted.values())
         mine = {**counted, **{whole: sum(counted[name] for name in names) for whole, names in of.items()}}
         cells |= {arm: people, f"{arm} in none": rest, **{f"{arm}, {name}": count for name, count in mine.items()}}
@@ -209,7 +229,7 @@ def _counts_of_parts(parts: Mapping[str, Contrast], rules: ReleaseRules, of: Who
     return release_counts(Counts(cells, tuple(sums), tuple(having), impossible=frozenset(nobody)), rules).released
 
 
-def _whole_numbers(amounts: NDArray[np.float64], people: int) -> NDArray[np.int64]:
+def whole_numbers(amounts: NDArray[np.float64], people: int) -> NDArray[np.int64]:
     """Round amounts so that they add up to their rounded sum, at most to all the people: the largest fractions are rounded up."""
     amounts = np.maximum(np.round(amounts, 9), 0.0)  # what is nearer to a whole number was one before it was weighted
     floors = np.floor(amounts).astype(np.int64)

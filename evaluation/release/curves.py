@@ -83,6 +83,7 @@ def release_curve(
     *,
     through: Mapping[str, Mapping[int, float]] | None = None,
     horizons_days: Mapping[int, float] | None = None,
+    earlier: Sequence[Mapping[str, int | None]] = (),
 ) -> ReleasedCurve:
     """Let a curve through.
 
@@ -102,6 +103,8 @@ def release_curve(
         By arm and month, released shares that stand elsewhere and that the curve must pass.
     horizons_days : mapping of int to float, optional
         By month, the day of a horizon that is told elsewhere and falls a little beside the month's.
+    earlier : sequence of mapping of str to (int or None)
+        What each earlier release showed, by the cells of `curve_cells`.
 
     Returns
     -------
@@ -119,15 +122,44 @@ def release_curve(
     followed = curves.at_risk(days.tolist()).loc[list(ARMS)].to_numpy()
     seen = (followed >= max(rules.threshold, 1)).all(axis=0) & (days <= curves.reach)
     days = days[: int(np.argmin(np.append(seen, False)))]
-    found = {arm: _of_arm(curves, state, arm, days, rules, (through or {}).get(arm, {})) for arm in ARMS}
+    before = {arm: [_of_months(release, f"{state}, {arm}, left by month") for release in earlier] for arm in ARMS}
+    found = {arm: _of_arm(curves, state, arm, days, rules, (through or {}).get(arm, {}), before[arm]) for arm in ARMS}
     if any(arm is None for arm in found.values()):
         days = days[:0]
     lines = {arm: np.zeros((3, 0)) if line is None else line[:, : len(days)] for arm, line in found.items()}
     asked = set(range(0, months + 1, COUNTED_EVERY) if counted_months is None else counted_months)
     rounded = {arm: round_count(row[: len(days)], rules).tolist() for arm, row in zip(ARMS, followed, strict=True)}
-    counts = {arm: _hide_small_losses([count if month in asked else None for month, count in enumerate(row)], rules) for arm, row in rounded.items()}
+    seen_before = {arm: [_of_months(release, f"{state}, {arm}, followed at month") for release in earlier] for arm in ARMS}
+    told = {
+        arm: [count if month in asked and not _changed(month, count, seen_before[arm], rules) else None for month, count in enumerate(row)]
+        for arm, row in rounded.items()
+    }
+    counts = {arm: _hide_small_losses(row, rules) for arm, row in told.items()}
     share, low, high = ({arm: lines[arm][which] for arm in ARMS} for which in range(3))
     return ReleasedCurve(np.arange(len(days)), share, low, high, counts, rules.month_days, seal=SEAL)
+
+
+def curve_cells(curve: ReleasedCurve, state: str, people: Mapping[str, int | None]) -> dict[str, int | None]:
+    """Give the rounded counts that a released curve is drawn of, by name, for the ledger of releases.
+
+    Parameters
+    ----------
+    curve : ReleasedCurve
+    state : str
+        "any", or a kind of exit.
+    people : mapping of str to (int or None)
+        By arm: its released people.
+
+    Returns
+    -------
+    dict of str to (int or None)
+    """
+    cells: dict[str, int | None] = {}
+    for arm in ARMS:
+        among = people[arm] or 0
+        cells |= {f"{state}, {arm}, left by month {month}": round(curve.share[arm][month] * among) for month in curve.months.tolist()}
+        cells |= {f"{state}, {arm}, followed at month {month}": count for month, count in enumerate(curve.followed[arm])}
+    return cells
 
 
 def hold_small_steps(counts: NDArray[np.int64], rules: ReleaseRules, fixed: Mapping[int, int] | None = None) -> NDArray[np.int64]:
@@ -170,8 +202,34 @@ def _may_follow(count: int, later: int, rules: ReleaseRules) -> bool:
     return step >= 0 and not gives_away(step - fuzz, step + fuzz, rules)
 
 
-def _of_arm(curves: Curves, state: str, arm: str, days: Floats, rules: ReleaseRules, through: Mapping[int, float]) -> Floats | None:
-    """Give an arm's share, low and high, shape (3, m); None where few or nobody had left."""
+def _of_months(release: Mapping[str, int | None], named: str) -> dict[int, int | None]:
+    """Give what an earlier release showed of a curve, by month."""
+    return {int(cell.removeprefix(named)): count for cell, count in release.items() if cell.startswith(f"{named} ")}
+
+
+def _changed(month: int, count: int, before: Sequence[Mapping[int, int | None]], rules: ReleaseRules) -> bool:
+    """Say whether a count has certainly changed by few since an earlier release."""
+    fuzz = rules.base - 1
+    was = [release.get(month) for release in before]
+    return any(one is not None and gives_away(count - one - fuzz, count - one + fuzz, rules) for one in was)
+
+
+def _as_before(counts: NDArray[np.int64], release: Mapping[int, int | None], rules: ReleaseRules) -> dict[int, int]:
+    """Give the months of an earlier release, where none of them is so far from what it is now that the older curve would mislead."""
+    was = {month: count for month, count in release.items() if count is not None and month < len(counts)}
+    return was if all(abs(count - int(counts[month])) <= 2 * rules.base or count == 0 for month, count in was.items()) else {}
+
+
+def _of_arm(
+    curves: Curves,
+    state: str,
+    arm: str,
+    days: Floats,
+    rules: ReleaseRules,
+    through: Mapping[int, float],
+    before: Sequence[Mapping[int, int | None]] = (),
+) -> Floats | None:
+    """Give an arm's share, low and high, shape (3, m); None where few or nobody had left, or where it would tell what few have changed."""
     people = int(round_count(len(curves.followed[arm]), rules))
     rows = curves.table[(curves.table["arm"] == arm) & (curves.table["state"] == state)]
     last = np.searchsorted(rows["days"].to_numpy(), days, side="right")
@@ -183,6 +241,10 @@ def _of_arm(curves: Curves, state: str, arm: str, days: Floats, rules: ReleaseRu
         return None
     fixed = {month: round(share * people) for month, share in through.items() if month < len(counts)}
     held, step = hold_small_steps(counts, rules, fixed), rules.base / people
+    if any(_changed(month, count, before, rules) for month, count in enumerate(held.tolist())):
+        held = hold_small_steps(counts, rules, _as_before(counts, before[-1], rules) | fixed)
+    if any(_changed(month, count, before, rules) for month, count in enumerate(held.tolist())):
+        return None
     share = np.minimum(held / people, 1.0)
     below, above = (np.ceil(np.round(width / step + 0.5, 9)) * step * (held > 0) for width in (exact - low, high - exact))
     return np.vstack([share, np.maximum(share - below, 0.0), np.minimum(share + above, 1.0)])

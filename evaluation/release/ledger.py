@@ -66,6 +66,23 @@ class Ledger:
         new["released"] = pd.array(list(counts.shown.values()), dtype="Int64")
         return Ledger(pd.concat([self.table, new], ignore_index=True))
 
+    def entered(self, population: str, counts: ReleasedCounts) -> Ledger:
+        """Enter a release under the next number, unless the last one of this population showed the same: then nothing new is told.
+
+        Parameters
+        ----------
+        population : str
+        counts : ReleasedCounts
+
+        Returns
+        -------
+        Ledger
+        """
+        before = self.earlier(population)
+        if before and before[-1] == dict(counts.shown):
+            return self
+        return self.with_release(str(len(before) + 1), population, counts)
+
     def to_csv(self) -> str:
         """Give the ledger as CSV, to be written by who releases."""
         return self.table.to_csv(index=False, lineterminator="\n")

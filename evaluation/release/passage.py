@@ -6,18 +6,21 @@ effects in groups, and curves month by month. A study passes once; what the revi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
 
 from evaluation.analysis.curves import ARMS
 from evaluation.analysis.effects import Effects
-from evaluation.analysis.estimates import Estimate
+from evaluation.analysis.estimates import Estimate, Ratio
 from evaluation.analysis.means import Contrast
 from evaluation.analysis.outcomes import ANY
-from evaluation.release.contrasts import ReleasedContrast, contrast_through, withheld_contrast
-from evaluation.release.curves import ReleasedCurve, release_curve
+from evaluation.analysis.subgroups import SubgroupEffects
+from evaluation.release.contrasts import ReleasedContrast, contrast_through, means_through, withheld_contrast
+from evaluation.release.curves import ReleasedCurve, curve_cells, release_curve
+from evaluation.release.magnitudes import pull_in_errors, release_p_value, release_ratio
 from evaluation.release.released import SEAL, Passage, ReleasedCounts, ReleasedNumber, check_seal, interval_around, release_counts
 from evaluation.release.rules import ReleaseRules
 from evaluation.release.study_counts import design_counts, followed_cell, people_cell, step_cell, study_counts, success_cell
@@ -41,6 +44,14 @@ class ReleasedStudy:
         By breakdown and level, at the horizon of the answer.
     curves : mapping of str to ReleasedCurve
         By kind of exit; "any" is success.
+    mean : ReleasedContrast or None
+        Mean days without success; None where there is none.
+    ratios : mapping of str to ReleasedNumber
+        "hazard_ratio" and "adjusted", where there are any.
+    p_values : mapping of str to ReleasedNumber
+        "log_rank" and "proportionality", where there are any.
+    tests : mapping of (str, str) to (ReleasedNumber, ReleasedNumber)
+        By breakdown and measure: p-value of the effects being the same, and Holm's adjusted one.
     seal : object
         What only the gate has; nothing without it is let onto a page.
     """
@@ -49,6 +60,10 @@ class ReleasedStudy:
     effects: Mapping[float, ReleasedContrast]
     groups: Mapping[tuple[str, str], ReleasedContrast]
     curves: Mapping[str, ReleasedCurve]
+    mean: ReleasedContrast | None = None
+    ratios: Mapping[str, ReleasedNumber] = field(default_factory=dict)
+    p_values: Mapping[str, ReleasedNumber] = field(default_factory=dict)
+    tests: Mapping[tuple[str, str], tuple[ReleasedNumber, ReleasedNumber]] = field(default_factory=dict)
     seal: object = field(default=None, repr=False, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -58,6 +73,13 @@ class ReleasedStudy:
     def rules(self) -> ReleaseRules:
         """The rules it passed by."""
         return self.counts.rules
+
+    @property
+    def of_curves(self) -> ReleasedCounts:
+        """The rounded counts that the curves are drawn of, for the ledger of releases."""
+        people = {arm: self.people(arm) for arm in ARMS}
+        cells = [curve_cells(curve, state, people) for state, curve in self.curves.items()]
+        return ReleasedCounts({cell: count for of in cells for cell, count in of.items()}, self.rules, seal=SEAL)
 
     def people(self, arm: str) -> int | None:
         """Give an arm's rounded people."""
@@ -87,7 +109,9 @@ class ReleasedStudy:
         return ReleasedNumber("points", value, *interval_around(value, difference, people, self.rules), seal=SEAL)
 
 
-def release_study(study: Study, rules: ReleaseRules | None = None, earlier: Sequence[Earlier] = ()) -> tuple[ReleasedStudy, Passage]:
+def release_study(
+    study: Study, rules: ReleaseRules | None = None, earlier: Sequence[Earlier] = (), earlier_curves: Sequence[Earlier] = ()
+) -> tuple[ReleasedStudy, Passage]:
     """Let a study through.
 
     Parameters
@@ -97,6 +121,8 @@ def release_study(study: Study, rules: ReleaseRules | None = None, earlier: Sequ
         The site's.
     earlier : sequence of mapping of str to (int or None)
         What earlier releases showed of the same people (`Ledger.earlier`).
+    earlier_curves : sequence of mapping of str to (int or None)
+        What their curves showed (`ReleasedStudy.of_curves`).
 
     Returns
     -------
@@ -120,10 +146,12 @@ def release_study(study: Study, rules: ReleaseRules | None = None, earlier: Sequ
             else:
                 shown = [counts.shown[people_cell(arm, of_group)] for arm in ARMS]
                 groups[of_group] = withheld_contrast((shown[0], shown[1]))
-    curves = {ANY: _curve(study, ANY, effects, counts.rules)}
+    curves = {ANY: _curve(study, ANY, effects, counts.rules, earlier_curves)}
     states = study.follow_up.states if len(study.follow_up.states) > 1 and study.journey is None else ()
-    curves |= {state: _curve(study, state, {}, counts.rules) for state in states}
-    return ReleasedStudy(counts, effects, groups, curves, seal=SEAL), passage
+    curves |= {state: _curve(study, state, {}, counts.rules, earlier_curves) for state in states}
+    tests = {of: found for breakdowns in (study.registered, study.exploratory) for of, found in _tests(breakdowns, counts.rules)}
+    mean, ratios, p_values = mean_through(study.effects, counts), _ratios(study, counts), _p_values(study, counts)
+    return ReleasedStudy(counts, effects, groups, curves, mean, ratios, p_values, tests, seal=SEAL), passage
 
 
 def release_design(design: Design, rules: ReleaseRules | None = None, earlier: Sequence[Earlier] = ()) -> tuple[ReleasedStudy, Passage]:
@@ -155,6 +183,68 @@ def month_days(horizons: Sequence[float], rules: ReleaseRules) -> float:
     return TWO_PERIODS_DAYS if on_periods and not on_months else rules.month_days
 
 
+def tells_of_few(effects: Effects, rules: ReleaseRules) -> bool:
+    """Say whether what all of a comparison goes into, a mean, a ratio or a test, is of few, or of few with or without success, in either arm."""
+    counts = [count for arm in effects.arms.values() for count in (arm.n, arm.events, arm.n - arm.events)]
+    return any(0 < count < rules.threshold for count in counts)
+
+
+def mean_through(effects: Effects, counts: ReleasedCounts) -> ReleasedContrast | None:
+    """Let the mean days without success through; None where there are none.
+
+    Parameters
+    ----------
+    effects : Effects
+    counts : ReleasedCounts
+
+    Returns
+    -------
+    ReleasedContrast or None
+        Withheld where `tells_of_few`.
+    """
+    treated, control, gap = effects.arms["treated"].rmst, effects.arms["control"].rmst, effects.rmst_difference
+    if treated is None or control is None or gap is None:
+        return None
+    if tells_of_few(effects, counts.rules):
+        return withheld_contrast()
+    return means_through(Contrast(treated, control, gap), counts, (people_cell("treated"), people_cell("control")))
+
+
+def ratio_through(ratio: Ratio, effects: Effects, counts: ReleasedCounts, shown: tuple[float, float, float] | None = None) -> ReleasedNumber:
+    """Let a hazard ratio of a comparison through; parameters as `release_ratio`, withheld where `tells_of_few`."""
+    numbers = shown or (ratio.value, ratio.low, ratio.high)
+    few = tells_of_few(effects, counts.rules) or 0 < ratio.n < counts.rules.threshold
+    return ReleasedNumber("ratio", None, seal=SEAL) if few or not all(map(math.isfinite, numbers)) else release_ratio(ratio, counts, shown=shown)
+
+
+def _ratios(study: Study, counts: ReleasedCounts) -> dict[str, ReleasedNumber]:
+    own, adjusted = study.effects.hazard_ratio, study.adjusted
+    if own is None:
+        return {}
+    found = {"hazard_ratio": ratio_through(own, study.effects, counts)}
+    if adjusted is not None:
+        found["adjusted"] = ratio_through(own, study.effects, counts, (adjusted.value, adjusted.low, adjusted.high))
+    return found
+
+
+def _p_values(study: Study, counts: ReleasedCounts) -> dict[str, ReleasedNumber]:
+    effects, found = study.effects, {}
+    few = tells_of_few(effects, counts.rules)
+    if effects.log_rank is not None:
+        found["log_rank"] = effects.log_rank.p_value, pull_in_errors(effects.log_rank.difference)
+    if study.proportionality is not None and effects.hazard_ratio is not None:
+        found["proportionality"] = study.proportionality.p_value, pull_in_errors(effects.hazard_ratio.log)
+    return {name: ReleasedNumber("p_value", None, seal=SEAL) if few else release_p_value(*of, counts.rules) for name, of in found.items()}
+
+
+def _tests(found: SubgroupEffects, rules: ReleaseRules) -> Iterator[tuple[tuple[str, str], tuple[ReleasedNumber, ReleasedNumber]]]:
+    """Let the tests of equal effects through, each rounded by how far one person moves the differences it is about."""
+    for row in found.interaction_tests.to_dict("records"):
+        mine = [gap for (by, *_, measure), gap in found.differences.items() if (by, measure) == (row["by"], row["measure"])]
+        pull = pull_in_errors(*mine)
+        yield (row["by"], row["measure"]), (release_p_value(row["p_value"], pull, rules), release_p_value(row["p_holm"], pull, rules))
+
+
 def _through(effects: Effects, horizon: float, group: tuple[str, str] | None, counts: ReleasedCounts) -> ReleasedContrast:
     contrast = Contrast(effects.arms["treated"].risk[horizon], effects.arms["control"].risk[horizon], effects.risk_difference[horizon])
     people = [followed_cell(people_cell(arm, group), horizon) for arm in ARMS]
@@ -162,7 +252,7 @@ def _through(effects: Effects, horizon: float, group: tuple[str, str] | None, co
     return contrast_through(contrast, counts, (having[0], having[1]), (people[0], people[1]))
 
 
-def _curve(study: Study, state: str, effects: Mapping[float, ReleasedContrast], rules: ReleaseRules) -> ReleasedCurve:
+def _curve(study: Study, state: str, effects: Mapping[float, ReleasedContrast], rules: ReleaseRules, earlier: Sequence[Earlier]) -> ReleasedCurve:
     """Let a curve through that passes the released shares at the horizons, so that figure and tables say the same."""
     horizons = study.effects.spec.horizons_days
     rules = rules.model_copy(update={"month_days": month_days(horizons, rules)})
@@ -176,4 +266,6 @@ def _curve(study: Study, state: str, effects: Mapping[float, ReleasedContrast], 
         }
         for arm in ARMS
     }
-    return release_curve(study.curves, state, round(asked / rules.month_days), rules, [0, *months], through=through, horizons_days=months)
+    return release_curve(
+        study.curves, state, round(asked / rules.month_days), rules, [0, *months], through=through, horizons_days=months, earlier=earlier
+    )

@@ -18,15 +18,15 @@ from typing import Literal
 
 import pandas as pd
 
-from evaluation.analysis.estimates import Estimate, Ratio
+from evaluation.analysis.estimates import Estimate
+from evaluation.analysis.goals import wilson_interval
 from evaluation.errors import InputError, Problem
 from evaluation.release.counts import Counts
-from evaluation.release.rules import ReleaseRules, round_share
+from evaluation.release.rules import ReleaseRules, bounds_of, round_share
 from evaluation.release.suppression import Earlier, protect_counts
 
 SEAL = object()  # a thing of which there is one: what carries it was made on this floor
-RATIO_DECIMALS = 2  # of hazard ratios: a third says more of single people than of the ratio
-Kind = Literal["people", "share", "points", "ratio", "mean"]
+Kind = Literal["people", "share", "points", "ratio", "mean", "p_value"]
 
 
 def check_seal(thing: object, seal: object) -> None:
@@ -46,7 +46,7 @@ class ReleasedNumber:
 
     Attributes
     ----------
-    kind : {"people", "share", "points", "ratio", "mean"}
+    kind : {"people", "share", "points", "ratio", "mean", "p_value"}
         Shares and differences of shares ("points") are from -1 to 1.
     value : float or None
         None where it is withheld.
@@ -234,6 +234,35 @@ def release_share(counts: ReleasedCounts, having: str, people: str) -> ReleasedN
     return ReleasedNumber("share", None if certain else value, seal=SEAL)
 
 
+def release_proportion(counts: ReleasedCounts, having: str, people: str, level: float) -> ReleasedNumber:
+    """Divide rounded counts, with an interval made of nothing else.
+
+    Parameters
+    ----------
+    counts : ReleasedCounts
+    having, people : str
+        Cells.
+    level : float
+
+    Returns
+    -------
+    ReleasedNumber
+        Withheld where `release_share` is.
+
+    Notes
+    -----
+    From the lower end of Wilson's interval for the fewest of the most people that the rounded counts may stand for to the upper end of that for the
+    most of the fewest: so it holds the interval of the exact counts, whichever they are.
+    """
+    share, have, among = release_share(counts, having, people), counts.shown[having], counts.shown[people]
+    if share.value is None or have is None or among is None:
+        return share
+    had, were = bounds_of(have, counts.rules), bounds_of(among, counts.rules)
+    low = wilson_interval(had.low, were.high, level)[0]
+    high = wilson_interval(min(had.high, were.low), were.low, level)[1]
+    return ReleasedNumber("share", share.value, low, high, seal=SEAL)
+
+
 def release_estimate(estimate: Estimate, counts: ReleasedCounts, having: str, people: str) -> ReleasedNumber:
     r"""Let an estimated share through as if it were rounded people out of rounded people.
 
@@ -293,33 +322,6 @@ def release_contrast(
         return ReleasedNumber("points", difference.value, difference.low, difference.high, seal=SEAL)
     value = treated.value - control.value
     return ReleasedNumber("points", value, *interval_around(value, difference, people, counts.rules), seal=SEAL)
-
-
-def release_ratio(ratio: Ratio, counts: ReleasedCounts, rests_on: Iterable[str]) -> ReleasedNumber:
-    """Let a ratio through.
-
-    Parameters
-    ----------
-    ratio : Ratio
-    counts : ReleasedCounts
-    rests_on : iterable of str
-        The cells it rests on: people, those with and those without success, in either arm.
-
-    Returns
-    -------
-    ReleasedNumber
-        Withheld where any of the cells is hidden.
-    """
-    if any(counts.shown[cell] is None for cell in rests_on):
-        return ReleasedNumber("ratio", None, seal=SEAL)
-    return ReleasedNumber("ratio", *(round(number, RATIO_DECIMALS) for number in (ratio.value, ratio.low, ratio.high)), seal=SEAL)
-
-
-def release_mean(mean: Estimate, counts: ReleasedCounts, rests_on: Iterable[str]) -> ReleasedNumber:
-    """Let a mean or a sum per person through, withheld where any of the cells it rests on is hidden; of many people it tells of none of them."""
-    if any(counts.shown[cell] is None for cell in rests_on):
-        return ReleasedNumber("mean", None, seal=SEAL)
-    return ReleasedNumber("mean", mean.value, mean.low, mean.high, seal=SEAL)
 
 
 def interval_around(value: float, estimate: Estimate, people: Sequence[int], rules: ReleaseRules) -> tuple[float, float]:

@@ -1,8 +1,9 @@
 """Which counts does a study's report rest on?
 
 People of either arm, those of them who are followed to each horizon and those with success by it, the same in every reported group at the horizon of
-the answer, and the people at each step from registered to compared. They pass the gate together, for groups add up to arms and steps lie within each
-other. A weighted share stands for as many people as it is a share of.
+the answer, the people at each step from registered to compared, and those who have each characteristic; where the goals are followed, everybody who
+started too. They pass the gate together, for groups add up to arms, steps lie within each other and participants among those who started. A weighted
+share stands for as many people as it is a share of.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ from itertools import combinations
 
 from evaluation.analysis.curves import ARMS
 from evaluation.analysis.effects import Arm, Effects
-from evaluation.release.counts import Counts
+from evaluation.analysis.goals import ALL
+from evaluation.release.balance_counts import balance_cell, balance_counts
+from evaluation.release.counts import Counts, join_counts
+from evaluation.release.goal_counts import goal_counts, link_to_study
 from evaluation.release.rules import ReleaseRules, count_of
 from evaluation.study import Design, Study
 
@@ -72,7 +76,12 @@ def study_counts(study: Study, rules: ReleaseRules | None = None) -> Counts:
         else:
             nested += [(arm, part) for part in parts if cells[part] <= cells[arm]]
     nested += _add_steps(study.design, cells)
-    return Counts(cells, tuple(sums), tuple(having), tuple(nested))
+    balance = balance_counts(study.design)
+    named = {people_cell("treated", of): balance_cell("treated", *of) for found in (study.registered, study.exploratory) for of in found.effects}
+    same = [(group, cell) for group, cell in named.items() if balance.cells.get(cell) == cells[group]]  # the same people under two names
+    nested += [pair for one, other in same for pair in ((one, other), (other, one))]
+    counts = Counts({**cells, **balance.cells}, (*sums, *balance.sums), (*having, *balance.having), tuple(nested))
+    return counts if study.goals is None else _with_goals(counts, study, rules)
 
 
 def design_counts(design: Design) -> Counts:
@@ -89,7 +98,19 @@ def design_counts(design: Design) -> Counts:
     """
     cells = {"treated": design.comparison.n_treated, "control": design.comparison.n_control}
     nested = _add_steps(design, cells)
-    return Counts(cells, nested=tuple(nested))
+    return join_counts(Counts(cells, nested=tuple(nested)), balance_counts(design))
+
+
+def _with_goals(counts: Counts, study: Study, rules: ReleaseRules) -> Counts:
+    """Put everybody who started beside the study's participants, who are among them, group by group."""
+    goals = study.goals
+    if goals is None:
+        return counts
+    steps = [step_cell("treated", number) for number in range(len(study.design.comparison.attrition))]
+    participants = [(ALL, ALL, cell) for cell in ["treated", *steps] if cell in counts.cells]
+    for found in (study.registered, study.exploratory):
+        participants += [(by, level, people_cell("treated", (by, level))) for by, level in found.effects]
+    return link_to_study(join_counts(counts, goal_counts(goals, rules)), participants)
 
 
 def _add_arms(

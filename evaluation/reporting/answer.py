@@ -69,20 +69,13 @@ def some_lost(study: Study, scene: Scene) -> bool:
 
 
 def _mean_time(study: Study, scene: Scene) -> list[Block]:
-    effects, fine = study.effects, scene.voice.fine()
-    mean, until, unit = effects.rmst_difference, effects.spec.rmst_days, fine.unit.days
-    treated, control = (effects.arms[arm].rmst for arm in ("treated", "control"))
-    if mean is None or until is None or treated is None or control is None or scene.hides_effects(effects):
+    until, found = study.effects.spec.rmst_days, scene.passed.mean
+    if found is None or until is None or found.hidden:
         return []
+    fine, (treated, control, gap, interval) = scene.voice.fine(), tables.mean_cells(found, scene)
+    horizon = scene.voice.span(until, first=True)
     sentence = scene.voice(
-        "restricted_mean",
-        **_names(study, scene),
-        horizon=scene.voice.span(until, first=True),
-        units=fine.units(),
-        t=fine.amount(treated.value),
-        c=fine.amount(control.value),
-        d=fine.signed(mean.value / unit),
-        range=fine.range(mean.low / unit, mean.high / unit, signed=True),
+        "restricted_mean", **_names(study, scene), horizon=horizon, units=fine.units(), t=treated, c=control, d=gap, range=interval
     )
     others = journey.other_exits(study, scene) if study.journey is None else []  # a register study says it where it splits the exits up
     return [Paragraph(" ".join([sentence_case(sentence), *others]))]

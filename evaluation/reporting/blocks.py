@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from evaluation.plan import Language
+from evaluation.plan_sections import Language
 from evaluation.reporting import figures
+from evaluation.reporting.disclosure import HIDDEN
 from evaluation.reporting.scene import Scene
 from evaluation.reporting.tables import Table
 from evaluation.study import Study
@@ -57,6 +59,10 @@ class Rows:
 
 
 Block = Paragraph | Subheading | Items | Picture | Rows
+_NOTHING = ("", "–", HIDDEN)
+_NUMBER = re.compile(r"[+−<≤>≥]?\s?[\d∞]")
+_LONGEST = 40  # characters of a number with its interval
+_DATE = re.compile(r"\d{1,2}\s[^\W\d]+\s\d{4}|\d{4}-\d\d-\d\d")
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,26 @@ class Page:
 def picture(name: str, drawn: figures.Figure, title: str, description: str, caption: str) -> Picture:
     """Set a figure with its name and description, for those who do not see it, and its caption."""
     return Picture(figures.svg_text(drawn, name=name, title=title, description=description), caption, drawn=drawn)
+
+
+def columns_of_words(table: Table) -> tuple[bool, ...]:
+    """Say of each column whether it is read as words, from the left, rather than compared as numbers, from the right.
+
+    Parameters
+    ----------
+    table : Table
+
+    Returns
+    -------
+    tuple of bool
+        As many as columns; the first is True. A column is one of words where more than half of the cells that say something begin with neither a
+        digit nor its sign, are dates, or are longer than any number.
+    """
+    found = [True]
+    for column in list(zip(*table.rows, strict=True))[1:] or [()] * (len(table.head) - 1):
+        telling = [str(cell) for cell in column if cell not in _NOTHING]
+        found.append(sum(not _NUMBER.match(cell) or len(cell) > _LONGEST or bool(_DATE.fullmatch(cell)) for cell in telling) > len(telling) / 2)
+    return tuple(found)
 
 
 def spoken(table: Table) -> str:

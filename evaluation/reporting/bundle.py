@@ -1,9 +1,9 @@
 """What does a run leave behind? Three folders and a manifest, exchanged as a whole.
 
 `release/` holds what has passed the gate: the pages, their tables and figures, the results for programs, and a sentence about every file. `review/`
-holds what who decides on the release must see: the counts behind it, what is hidden and the proof that it is enough. `internal/` holds unrounded
-estimates beside what the sensitivity analysis keeps there, and never leaves. `manifest.json` says of what, with what and when they were made; nothing
-else in the run tells the time, so the same inputs give the same release to the last byte.
+holds what who decides on the release must see: the counts behind it, what is hidden, the proof that it is enough, and the ledger of releases as it is
+once this one is published. `internal/` holds unrounded estimates beside what the sensitivity analysis keeps there, and never leaves. `manifest.json`
+says of what, with what and when they were made; nothing else in the run tells the time, so the same inputs give the same release to the last byte.
 
 Everything is made first, then written beside the older run, and exchanged by renaming. Whatever stops it on the way, the older run stands whole.
 
@@ -28,19 +28,20 @@ import pandas as pd
 from evaluation.analysis.curves import ARMS
 from evaluation.design.designs import Designs
 from evaluation.errors import PdfWarning, Problem
-from evaluation.plan import Language
+from evaluation.plan_sections import Language
 from evaluation.registers.cleaning import CleanRegisters
 from evaluation.release.check import CONTEXT, check_release
-from evaluation.release.passage import review_tables
+from evaluation.release.ledger import LEDGER, Ledger
+from evaluation.release.passage import ReleasedStudy, review_tables
 from evaluation.release.released import Passage
 from evaluation.release.study_counts import study_counts
 from evaluation.reporting.blocks import Page, Picture
 from evaluation.reporting.exchange import Output, beside, exchange, write_output
 from evaluation.reporting.figures.png import png_bytes
 from evaluation.reporting.manifest import run_manifest, table_inputs
-from evaluation.reporting.report import print_pages, render_page
+from evaluation.reporting.report import begin_printing, render_page
 from evaluation.reporting.results import results_schema, results_text, study_results
-from evaluation.reporting.scene import Scene, passage_of, scene_of
+from evaluation.reporting.scene import Scene, ledger_of, passage_of, populations, scene_of
 from evaluation.reporting.sections import compose_page
 from evaluation.reporting.workbook import csv_text, page_tables, picture_name, words, workbook_bytes
 from evaluation.sensitivity.table import Sensitivity
@@ -126,17 +127,20 @@ def write_bundle(
     pages = {
         language: compose_page(study, scene, linked=linked, alternatives=alternatives, sensitivity=sensitivity) for language, scene in scenes.items()
     }
+    texts = {language: render_page("report.html.j2", page) for language, page in pages.items()}
+    printed = begin_printing(texts) if pdf else dict
     took["compose"] = time.perf_counter() - started
+    outputs = [one for language, page in pages.items() for one in data_outputs(page, scenes[language])]
+    outputs += result_outputs(study, sensitivity, release)
+    within_house = [*_within(REVIEW, review_outputs(study, passage)), *_within(ESTIMATES, internal_outputs(study))]
+    took["tables and figures"] = time.perf_counter() - started - took["compose"]
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", PdfWarning)
-        reports = page_outputs(pages, pdf=pdf)
+        reports = page_outputs(texts, printed())
     for warning in told:
         warnings.warn(warning.message, stacklevel=2)
-    took["pages"] = time.perf_counter() - started - took["compose"]
-    outputs = [*reports, *(one for language, page in pages.items() for one in data_outputs(page, scenes[language]))]
-    outputs += result_outputs(study, sensitivity, release)
-    outputs = [*_within(RELEASE, outputs), *_within(REVIEW, review_outputs(study, passage)), *_within(ESTIMATES, internal_outputs(study))]
-    took["tables and figures"] = time.perf_counter() - started - took["compose"] - took["pages"]
+    outputs = [*_within(RELEASE, [*reports, *outputs]), *within_house]
+    took["pages"] = time.perf_counter() - started - took["compose"] - took["tables and figures"]
     notes = [*study.notes, *(str(warning.message) for warning in told)]
     place = Path(folder)
     with beside(place, EXCHANGED) as new:
@@ -159,16 +163,8 @@ def write_bundle(
     )
 
 
-def page_outputs(pages: Mapping[Language, Page], *, pdf: bool) -> list[Output]:
-    """Give the pages as HTML and, where asked for and possible, as PDF.
-
-    Warns
-    -----
-    PdfWarning
-        If this machine cannot make the PDF.
-    """
-    texts = {language: render_page("report.html.j2", page) for language, page in pages.items()}
-    printed = print_pages(texts) if pdf else {}
+def page_outputs(texts: Mapping[Language, str], printed: Mapping[Language, bytes]) -> list[Output]:
+    """Give the pages as HTML and, as far as they are printed, as PDF."""
     outputs = []
     for language, text in texts.items():
         outputs.append(Output(f"report.{language}.html", words("file_page", language), text.encode()))
@@ -243,7 +239,15 @@ def review_outputs(study: Study, passage: Passage) -> list[Output]:
             rows.append((horizon, name, estimate.value, estimate.low, estimate.high, shown.value, shown.low, shown.high))
     columns = ["horizon_days", "of", "value", "low", "high", "released_value", "released_low", "released_high"]
     tables = {"counts.csv": counts, "estimates.csv": pd.DataFrame(rows, columns=columns), **review_tables(passage)}
-    return [Output(name, _in_both(f"file_{name.removesuffix('.csv')}"), _csv(table)) for name, table in tables.items()]
+    outputs = [Output(name, _in_both(f"file_{name.removesuffix('.csv')}"), _csv(table)) for name, table in tables.items()]
+    return [*outputs, Output(LEDGER, _in_both("file_release_ledger"), new_ledger(study, passed).to_csv().encode())]
+
+
+def new_ledger(study: Study, passed: ReleasedStudy) -> Ledger:
+    """Give the ledger as it is when this run has been published: what was released before, and this run's numbers where they are new."""
+    plan = study.design.plan
+    counts, curves = populations(plan)
+    return ledger_of(plan).entered(counts, passed.counts).entered(curves, passed.of_curves)
 
 
 def internal_outputs(study: Study) -> list[Output]:

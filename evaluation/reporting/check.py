@@ -17,7 +17,7 @@ import pandas as pd
 from babel.dates import get_month_names
 
 from evaluation.analysis.outcomes import TimeUnit
-from evaluation.plan import DisclosureSection, Language
+from evaluation.plan_sections import DisclosureSection, Language
 from evaluation.registers.contract import Contract, load_contract
 from evaluation.registers.findings import Finding, Findings
 from evaluation.registers.profile import CHANGED_SHARE, LOW_SHARE, NEW_SHARE, YEAR_ROWS, Profile

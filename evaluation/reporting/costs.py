@@ -1,31 +1,82 @@
-"""How is it told what it cost? Never a cost over everybody who left without the cost of one additional exit beside it."""
+"""How is it told what it cost? Never a cost over everybody who left without the cost of one additional exit beside it.
+
+Every ledger is made of what has come through the gate: the effect, the share and the means as they are told elsewhere on the page, with intervals as
+wide as theirs. So no cost gives an exact number back.
+"""
 
 from __future__ import annotations
 
-from evaluation.analysis.costs import ACTORS, CostPerExit, Costs, CostSpec, Entry, Quotient, estimate_costs
+from dataclasses import replace
+
+from evaluation.analysis.costs import ACTORS, STATES, CostPerExit, Costs, CostSpec, Entry, estimate_costs, state_months
+from evaluation.analysis.curves import ARMS
 from evaluation.analysis.estimates import Estimate
-from evaluation.analysis.means import Totals
+from evaluation.analysis.means import Contrast, Totals
+from evaluation.analysis.quotients import Quotient
+from evaluation.release.contrasts import release_means
+from evaluation.release.magnitudes import release_mean
+from evaluation.release.released import ReleasedNumber
 from evaluation.reporting.blocks import Block, Items, Paragraph, Rows, Section, Subheading, results
-from evaluation.reporting.scene import Scene
+from evaluation.reporting.scene import Scene, once
 from evaluation.reporting.tables import Table
 from evaluation.reporting.wording import excludes_zero
-from evaluation.study import Study
+from evaluation.study import Journey, Study
 
 MILLION = 1_000_000
 PLACES = 3  # digits of a cost per exit: its interval is far wider than what lies beyond them
 
 
 def costs_of(study: Study, spec: CostSpec, scene: Scene) -> Costs | None:
-    """Set up a study's ledgers at the horizon of its answer; None where the effect is of too few people for anything to be shown."""
-    days, journey = scene.plan.primary_days, study.journey
-    effect, share = study.effects.risk_difference[days], study.effects.arms["treated"].risk[days]
-    arms = [arm.risk[days] for arm in study.effects.arms.values()]
-    if share.value == 0 or scene.hides_effects(study.effects) or any(scene.gate.hides_share(arm.value, arm.n) for arm in arms):
+    """Set up a study's ledgers at the horizon of its answer, of released numbers; None where the effect is of too few people to be shown."""
+    return once(study, ("costs", spec.model_dump_json(), scene.passed), lambda: _costs_of(study, spec, scene))
+
+
+def _costs_of(study: Study, spec: CostSpec, scene: Scene) -> Costs | None:
+    days, journey, passed = scene.plan.primary_days, study.journey, scene.passed
+    shown = passed.effects.get(days)
+    if shown is None or shown.hidden or not shown.treated.value:
+        return None
+    effect = as_released(study.effects.risk_difference[days], shown.difference)
+    share = replace(study.effects.arms["treated"].risk[days], value=shown.treated.value)
+    if effect is None:
         return None
     if journey is None:
         return estimate_costs(effect, share, spec)
-    many = {name: one for name, one in journey.totals.contrasts.items() if not any(map(scene.gate.hides, (one.treated.n, one.control.n)))}
-    return estimate_costs(effect, share, spec, Totals(many), journey.occupancy)
+    return estimate_costs(effect, share, spec, _amounts(study, journey, spec, scene))
+
+
+def as_released(exact: Estimate, shown: ReleasedNumber) -> Estimate | None:
+    """Give an estimate with its released value, and influences made so much larger that its interval is as wide as the released one.
+
+    Parameters
+    ----------
+    exact : Estimate
+    shown : ReleasedNumber
+
+    Returns
+    -------
+    Estimate or None
+        None where it is withheld, or where the exact one has no spread that could be made wider.
+    """
+    if shown.value is None or shown.low is None or shown.high is None:
+        return None
+    width = exact.value - exact.low
+    if width <= 0:
+        return replace(exact, value=shown.value) if shown.low == shown.high else None
+    wider = max(shown.value - shown.low, shown.high - shown.value) / width
+    return replace(exact, value=shown.value, influence=exact.influence * wider, interval="plain")
+
+
+def _amounts(study: Study, journey: Journey, spec: CostSpec, scene: Scene) -> Totals:
+    """Give what a participant has more of than without the programme, as released; what is of few people is left out, and so unknown."""
+    exact, counts = {name: one.difference for name, one in journey.totals.contrasts.items()}, scene.passed.counts
+    shown = {name: one.difference for name, one in release_means(journey.totals.contrasts, scene.rules).items()}
+    if {price.quantity for price in spec.prices} & set(STATES):
+        months = state_months(study.effects.risk_difference[scene.plan.primary_days], journey.occupancy)
+        exact |= {str(name): one for name, one in months.items()}
+        shown |= {str(name): release_mean(one, counts, ARMS) for name, one in months.items()}
+    found = {name: as_released(exact[name], number) for name, number in shown.items()}
+    return Totals({name: Contrast(one, one, one) for name, one in found.items() if one is not None})
 
 
 def costs_section(study: Study, spec: CostSpec, scene: Scene) -> Section:
@@ -139,7 +190,7 @@ def _rounded(sek: float) -> float:
 
 
 def _gain(one: Estimate, scene: Scene) -> tuple[str, str]:
-    return scene.voice.signed(one.value, 0), scene.voice.range(one.low, one.high, 0, signed=True)
+    return scene.voice.signed(one.value, 0), scene.voice.range(_rounded(one.low), _rounded(one.high), 0, signed=True)
 
 
 def _sek(amount: float, scene: Scene) -> str:

@@ -1,25 +1,40 @@
-"""How is it told how near the goals the project came? Gross, by every version of the goal, and never as what the programme added."""
+"""How is it told how near the goals the project came? Gross, by every version of the goal, and never as what the programme added.
+
+Every number of people is one that has come through the gate together with all the others of the page (`evaluation.release.goal_counts`).
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 from babel.dates import format_date
 
 from evaluation.analysis.goal_forecast import Forecast
 from evaluation.analysis.goals import ALL, GoalFollowUp, GoalVersion, PublishedCount
+from evaluation.release.goal_counts import (
+    QUARTER,
+    counted_month,
+    counted_until,
+    goal_counts,
+    left_cell,
+    published_day,
+    quarter_days,
+    reached_cell,
+    started_cell,
+    unplaced_cell,
+    within_cell,
+)
+from evaluation.release.released import ReleasedCounts, release_counts, release_proportion
+from evaluation.release.rules import bounds_of
 from evaluation.reporting import figures
 from evaluation.reporting.blocks import Block, Items, Paragraph, Rows, Section, Subheading, picture, spoken
-from evaluation.reporting.disclosure import HIDDEN
 from evaluation.reporting.figures.goals import Fan, GoalTexts, draw_goal
-from evaluation.reporting.scene import Scene, figure_words
+from evaluation.reporting.scene import Scene, figure_words, once
 from evaluation.reporting.tables import Table
 from evaluation.reporting.wording import sentence_case
-
-QUARTER = 3
 
 
 def goals_section(found: GoalFollowUp, scene: Scene) -> Section:
@@ -40,10 +55,7 @@ def goals_section(found: GoalFollowUp, scene: Scene) -> Section:
         blocks.append(Paragraph(voice("goals_forecast_note")))
     level = voice.number(100 * found.spec.level, 0)
     blocks.append(Paragraph(voice("goals_within_note", level=level)))
-    lost = int(found.unplaced[["undated", "misplaced"]].to_numpy().sum())
-    if lost:
-        said = voice("a_few") if scene.gate.hides(lost) else voice.count(lost)
-        blocks.append(Paragraph(sentence_case(voice("goals_unplaced", count=said))))
+    blocks += [Paragraph(said) for said in _unplaced(found, scene)]
     blocks += [Paragraph(voice("goals_hidden_note"))] if scene.gate.threshold else []
     return Section("goals", voice("goals"), tuple(blocks))
 
@@ -63,11 +75,11 @@ def attained_table(found: GoalFollowUp, scene: Scene) -> Table:
     """Show each goal about work or studies beside the project's own count when its phase ended, or so far."""
     voice, rows = scene.voice, []
     for phase in found.phases:
-        started, exits = found.count(phase, day=_counted_until(found, phase))
-        counted = (scene.gate.count(started, voice.count), _exits(started, exits, scene))
+        started, exits = _counted(found, phase, counted_until(found, phase), scene)
         for persons, versions in _distinct(found, phase):
-            attained = HIDDEN if _tells(started, exits, scene) else voice.number(100 * exits / persons)
-            rows.append((voice("goals_version", phase=phase, version=voice.listing(versions)), voice.count(persons), *counted, attained))
+            attained = "–" if exits is None else voice.number(100 * exits / persons)
+            name = voice("goals_version", phase=phase, version=voice.listing(versions))
+            rows.append((name, voice.count(persons), scene.shown(started), scene.shown(exits), attained))
     keys = ("goal", "persons", "started", "exits", "attained")
     return Table(voice("goals_table", day=_day(found.until, scene)), tuple(voice(f"goals_{key}") for key in keys), tuple(rows))
 
@@ -76,7 +88,8 @@ def published_table(found: GoalFollowUp, scene: Scene) -> Table:
     """Show published figures beside ours of the same day."""
     voice, rows = scene.voice, []
     for one in found.spec.published:
-        ours = _counted_on(found, one, scene)
+        day = published_day(found, one.goal, one.until)
+        ours = ("–", "–") if day is None else tuple(map(scene.shown, _counted(found, one.goal, day, scene)))
         until = "–" if one.until is None else _day(one.until, scene)
         rows.append((voice("goals_phase", phase=one.goal), _published(one, scene), until, *ours, one.source.within(voice.language)))
     head = (
@@ -91,14 +104,11 @@ def published_table(found: GoalFollowUp, scene: Scene) -> Table:
 
 
 def quarters_table(found: GoalFollowUp, phase: str, scene: Scene) -> Table:
-    """Show the count at the end of each quarter, without those that differ from another by few people; then the forecast."""
+    """Show the count at the end of each quarter, then the forecast."""
     voice = scene.voice
-    rows = [
-        (_month(day, scene), voice.count(started), HIDDEN if exits is None else voice.count(exits))
-        for day, started, exits in _quarters(found, phase, scene)
-    ]
-    forecast = found.forecasts.get(phase)
-    if forecast is not None and not scene.gate.hides(forecast.so_far):
+    rows = [(_month(day, scene), *map(scene.shown, _counted(found, phase, day, scene))) for day in quarter_days(found, phase)]
+    forecast = _as_released(found, phase, found.forecasts.get(phase), scene)
+    if forecast is not None:
         rows += [
             (f"{_month(day, scene)}, {voice('goals_expected').lower()}", "–", voice.range(round(low), round(high), 0))
             for day, low, high in zip(forecast.months, forecast.low, forecast.high, strict=True)
@@ -109,18 +119,16 @@ def quarters_table(found: GoalFollowUp, phase: str, scene: Scene) -> Table:
 
 
 def groups_table(found: GoalFollowUp, phase: str, scene: Scene) -> Table:
-    """Show the groups, in numbers and in shares within fixed horizons; in a breakdown with few people somewhere, the next smallest is hidden too."""
-    voice, day, rows, marks = scene.voice, _counted_until(found, phase), [], []
-    horizons = tuple(months for months in found.spec.horizons_months if (_of_phase(found, phase)["horizon_months"] == months).any())
+    """Show the groups, in numbers and in shares within fixed horizons."""
+    voice, day, rows, marks = scene.voice, counted_until(found, phase), [], []
+    mine = found.shares[found.shares["phase"] == phase]
+    horizons = tuple(months for months in found.spec.horizons_months if (mine["horizon_months"] == months).any())
     for by in (ALL, *found.spec.by):
-        mine = found.monthly[(found.monthly["phase"] == phase) & (found.monthly["by"] == by)]
-        levels = scene.in_order(by, sorted(mine["level"].unique()))
-        counts = [found.count(phase, by, level, day) for level in levels]
-        hidden = _hides(counts, scene)
-        for level, (started, exits), few in zip(levels, counts, hidden, strict=True):
+        levels = found.monthly.loc[(found.monthly["phase"] == phase) & (found.monthly["by"] == by), "level"]
+        for level in scene.in_order(by, sorted(levels.unique())):
             label = voice("goals_everybody") if by == ALL else sentence_case(scene.level(by, level))
-            cells = (HIDDEN, HIDDEN) if few else (voice.count(started), voice.count(exits))
-            rows.append((label, *cells, *(_share(found, phase, by, levels, level, months, scene) for months in horizons)))
+            cells = map(scene.shown, _counted(found, phase, day, scene, by, level))
+            rows.append((label, *cells, *(_share(found, phase, (by, level), months, scene) for months in horizons)))
             marks.append("strong" if by == ALL else "")
     head = (voice("goals_group"), voice("goals_started"), voice("goals_exits"), *(voice("goals_within", months=months) for months in horizons))
     return Table(voice("goals_groups_table", phase=phase, day=_day(day, scene)), head, tuple(rows), tuple(marks))
@@ -131,25 +139,23 @@ def groups_table(found: GoalFollowUp, phase: str, scene: Scene) -> Table:
 
 def goal_sentence(found: GoalFollowUp, phase: str, scene: Scene) -> str:
     """Say how many started and left in a phase, by the project's own record, and which of its goals that meets."""
-    voice, day = scene.voice, _counted_until(found, phase)
-    started, exits = found.count(phase, day=day)
-    few = _tells(started, exits, scene)
-    said = voice("a_few") if few else voice.count(exits)
-    text = [voice("goals_counted", day=_day(day, scene), started=scene.gate.count(started, voice.count), phase=phase, exits=said)]
-    goals = _distinct(found, phase)
-    if not few and phase not in found.forecasts:
-        text += _met([persons for persons, _ in goals if exits >= persons], [persons for persons, _ in goals if exits < persons], scene)
+    voice, day = scene.voice, counted_until(found, phase)
+    started, exits = _counted(found, phase, day, scene)
+    if started is None or exits is None:
+        return voice("goals_counted_hidden", day=_day(day, scene), phase=phase)
+    text = [voice("goals_counted", day=_day(day, scene), started=voice.count(started), phase=phase, exits=voice.count(exits))]
+    if phase not in found.forecasts:
+        text += _met([persons for persons, _ in _distinct(found, phase)], exits, scene)
     return " ".join(text)
 
 
 def _phase(found: GoalFollowUp, phase: str, scene: Scene) -> list[Block]:
     voice = scene.voice
-    started, exits = found.count(phase, day=_counted_until(found, phase))
-    few = _tells(started, exits, scene)
     blocks: list[Block] = [Subheading(voice("goals_phase", phase=phase)), Paragraph(goal_sentence(found, phase, scene))]
-    blocks += [Paragraph(" ".join(told))] if not few and (told := _ahead(found, phase, exits, scene)) else []
+    blocks += [Paragraph(" ".join(told))] if (told := _ahead(found, phase, scene)) else []
     table = quarters_table(found, phase, scene)
-    shown = [(at, count) for at, _, count in _quarters(found, phase, scene) if count is not None]
+    counts = [(day, _counted(found, phase, day, scene)[1]) for day in quarter_days(found, phase)]
+    shown = [(day, count) for day, count in counts if count is not None]
     if len(shown) > 1:
         caption = voice("goals_caption", phase=phase)
         blocks.append(
@@ -158,16 +164,22 @@ def _phase(found: GoalFollowUp, phase: str, scene: Scene) -> list[Block]:
     return [*blocks, Rows(table), Rows(groups_table(found, phase, scene))]
 
 
-def _met(met: Sequence[int], missed: Sequence[int], scene: Scene) -> list[str]:
-    if not met and not missed:
-        return []
+def _met(goals: Sequence[int], exits: int, scene: Scene) -> list[str]:
+    """Say which goals a rounded count meets whatever it was before it was rounded, which it does not, and of which that cannot be seen."""
+    counted = bounds_of(exits, scene.rules)
+    met, missed = [goal for goal in goals if counted.low >= goal], [goal for goal in goals if counted.high < goal]
+    near = [goal for goal in goals if goal not in (*met, *missed)]
     key = "goals_met_some" if met and missed else "goals_met" if met else "goals_not_met"
-    return [scene.voice(key, met=_the_goals(met, scene), missed=_the_goals(missed, scene))]
+    said = [scene.voice(key, met=_the_goals(met, scene), missed=_the_goals(missed, scene))] if met or missed else []
+    return [*said, *([scene.voice("goals_met_near", near=_the_goals(near, scene))] if near else [])]
 
 
-def _ahead(found: GoalFollowUp, phase: str, exits: int, scene: Scene) -> list[str]:
+def _ahead(found: GoalFollowUp, phase: str, scene: Scene) -> list[str]:
     """Say where the count ends, or what would have been said halfway."""
-    voice, forecast, rehearsal = scene.voice, found.forecasts.get(phase), found.rehearsals.get(phase)
+    voice, exits = scene.voice, _counted(found, phase, counted_until(found, phase), scene)[1]
+    forecast, rehearsal = (_as_released(found, phase, made.get(phase), scene) for made in (found.forecasts, found.rehearsals))
+    if exits is None:
+        return []
     if forecast is not None:
         text = [voice("goals_forecast", **_ends(forecast, scene))]
         low, high = round(forecast.low[-1]), round(forecast.high[-1])
@@ -179,7 +191,7 @@ def _ahead(found: GoalFollowUp, phase: str, exits: int, scene: Scene) -> list[st
         ):
             text += [voice(f"goals_forecast_{key}", **{name: _the_goals(some, scene)})] if some else []
         return text
-    if rehearsal is not None and not scene.gate.hides(rehearsal.so_far):
+    if rehearsal is not None:
         inside = round(rehearsal.low[-1]) <= exits <= round(rehearsal.high[-1])
         key = "goals_rehearsal_inside" if inside else "goals_rehearsal_outside"
         return [voice(key, **_ends(rehearsal, scene), exits=voice.count(exits))]
@@ -194,7 +206,7 @@ def _ends(forecast: Forecast, scene: Scene) -> dict[str, str]:
 
 
 def _drawn(found: GoalFollowUp, phase: str, shown: Sequence[tuple[dt.date, int]], scene: Scene) -> figures.Figure:
-    voice, forecast = scene.voice, found.forecasts.get(phase)
+    voice, forecast = scene.voice, _as_released(found, phase, found.forecasts.get(phase), scene)
     first = found.monthly.loc[found.monthly["phase"] == phase, "month"].min()
     begin = first.year * 12 + first.month - 1
 
@@ -202,7 +214,7 @@ def _drawn(found: GoalFollowUp, phase: str, shown: Sequence[tuple[dt.date, int]]
         return float(day.year * 12 + day.month - begin)  # the end of its month
 
     fan = None
-    if forecast is not None and not scene.gate.hides(forecast.so_far):
+    if forecast is not None:
         here, there = place(forecast.made), np.array([place(day) for day in forecast.months])
         fan = Fan(np.append(here, there), *(np.append(forecast.so_far, end) for end in (forecast.value, forecast.low, forecast.high)))
     last = int(max([place(day) for day, _ in shown] + ([] if fan is None else [fan.months[-1]])))
@@ -216,81 +228,53 @@ def _drawn(found: GoalFollowUp, phase: str, shown: Sequence[tuple[dt.date, int]]
     return draw_goal(months, counts, named, ticks=ticks, texts=texts, words=figure_words(scene), fan=fan)
 
 
-# --- what may be shown
+# --- through the gate
 
 
-def _tells(started: int, exits: int, scene: Scene) -> bool:
-    return scene.gate.hides_outcome(started, exits)
+def _passed(found: GoalFollowUp, scene: Scene) -> ReleasedCounts:
+    """Give the counts as they passed with the study; on a page within the house, without one, they pass by themselves."""
+    if scene.released is not None:
+        return scene.passed.counts
+    return once(found, ("goals", scene.rules), lambda: release_counts(goal_counts(found, scene.rules), scene.rules).released)
 
 
-def _exits(started: int, exits: int, scene: Scene) -> str:
-    return HIDDEN if _tells(started, exits, scene) else scene.voice.count(exits)
+def _counted(found: GoalFollowUp, phase: str, day: dt.date, scene: Scene, by: str = ALL, level: str = ALL) -> tuple[int | None, int | None]:
+    """Give how many had started and left by a day, as released."""
+    shown = _passed(found, scene).shown
+    return shown[started_cell(phase, day, by, level)], shown[left_cell(phase, day, by, level)]
 
 
-def _hides(counts: Sequence[tuple[int, int]], scene: Scene) -> list[bool]:
-    """Say which groups of a breakdown would tell of few, or would by the total give such a group away."""
-    parts = np.array([(started, exits, started - exits) for started, exits in counts], dtype=np.float64).reshape(-1, 3)
-    whole = parts.sum(axis=0)
-    return [bool(few) for few in scene.gate.hides_parts(parts / np.maximum(whole, 1.0), [int(people) for people in whole])]
-
-
-def _quarters(found: GoalFollowUp, phase: str, scene: Scene) -> list[tuple[dt.date, int, int | None]]:
-    """Give the counts at the ends of quarters, where none that is shown differs by few from the one shown next, nor is itself of few."""
-    mine = found.monthly[(found.monthly["phase"] == phase) & (found.monthly["by"] == ALL)]
-    until = _counted_until(found, phase)
-    days = [day.date() for day in mine["month"]]
-    at = [place for place, day in enumerate(days) if (day.month % QUARTER == 0 and day <= until) or day == until]
-    started, exits = ([int(count) for count in mine[name].to_numpy()[at]] for name in ("started", "exits"))
-    few = [_steps_of_few(counts, scene) for counts in (started, exits)]
-    told = [_tells(people, count, scene) for people, count in zip(started, exits, strict=True)]
-    return [
-        (days[place], people, None if hidden or tells else count)
-        for place, people, count, thin, hidden, tells in zip(at, started, exits, *few, told, strict=True)
-        if not thin
-    ]
-
-
-def _counted_on(found: GoalFollowUp, one: PublishedCount, scene: Scene) -> tuple[str, str]:
-    """Give our counts on the day of a published figure, unless they differ by few from one shown for the end of a quarter."""
-    if one.goal not in found.phases or one.until is None or one.until > _counted_until(found, one.goal):
-        return "–", "–"
-    started, exits = found.count(one.goal, day=one.until)
-    shown = _quarters(found, one.goal, scene)
-    near = any(scene.gate.hides(abs(started - people)) or (count is not None and scene.gate.hides(abs(exits - count))) for _, people, count in shown)
-    return (HIDDEN, HIDDEN) if near or _tells(started, exits, scene) else (scene.voice.count(started), scene.voice.count(exits))
-
-
-def _steps_of_few(counts: Sequence[int], scene: Scene) -> list[bool]:
-    if not counts:
-        return []
-    steps = scene.gate.hides_steps([-count for count in counts])
-    return [bool(step) or scene.gate.hides(count) for step, count in zip(steps, counts, strict=True)]
-
-
-def _share(found: GoalFollowUp, phase: str, by: str, levels: Sequence[str], level: str, months: int, scene: Scene) -> str:
-    """Write a share within a horizon, hidden with the rest of its breakdown as counts are."""
-    table = _of_phase(found, phase)
-    mine = table[(table["by"] == by) & (table["horizon_months"] == months)].set_index("level")
-    counts = [(int(mine["people"].get(one, 0)), int(mine["exits"].get(one, 0))) for one in levels]
-    if level not in mine.index:
+def _share(found: GoalFollowUp, phase: str, group: tuple[str, str], months: int, scene: Scene) -> str:
+    """Write a share within a horizon."""
+    counts, people = _passed(found, scene), reached_cell(phase, months, *group)
+    if people not in counts.shown:
         return "–"
-    if _hides(counts, scene)[list(levels).index(level)]:
-        return HIDDEN
-    share, low, high = (100 * float(mine[name][level]) for name in ("share", "low", "high"))
-    return f"{scene.voice.number(share)} ({scene.voice.range(low, high)})"
+    return scene.share(release_proportion(counts, within_cell(phase, months, *group), people, found.spec.level))
+
+
+def _as_released(found: GoalFollowUp, phase: str, made: Forecast | None, scene: Scene) -> Forecast | None:
+    """Let a forecast go on from the released count, and round what it expects beyond it outwards; none where the count is hidden."""
+    day = None if made is None else counted_month(found, phase, made.made)
+    so_far = None if day is None else _passed(found, scene).shown[left_cell(phase, day)]
+    if made is None or so_far is None or scene.rules.exact:
+        return made if scene.rules.exact else None
+    base, moved = scene.rules.base, scene.rules.base // 2
+    value = so_far + np.round((made.value - made.so_far) / base) * base
+    low = so_far + np.floor((made.low - made.so_far - moved) / base) * base
+    high = so_far + np.ceil((made.high - made.so_far + moved) / base) * base
+    return replace(made, so_far=so_far, value=value, low=low, high=high)
+
+
+def _unplaced(found: GoalFollowUp, scene: Scene) -> list[str]:
+    """Say how many recorded exits count nowhere; where they are few or none that is said too, in words that do not tell which."""
+    shown = [_passed(found, scene).shown[unplaced_cell(phase)] for phase in found.phases]
+    known = [count for count in shown if count is not None]
+    if len(known) < len(shown):
+        return [sentence_case(scene.voice("goals_unplaced_few"))]
+    return [sentence_case(scene.voice("goals_unplaced", count=scene.voice.count(sum(known))))] if sum(known) else []
 
 
 # --- words
-
-
-def _counted_until(found: GoalFollowUp, phase: str) -> dt.date:
-    """Give the day the phase ended, or the last one counted."""
-    dates = found.spec.phases.get(phase)
-    return found.until if dates is None else min(dates.ends, found.until)
-
-
-def _of_phase(found: GoalFollowUp, phase: str) -> pd.DataFrame:
-    return found.shares[found.shares["phase"] == phase]
 
 
 def _distinct(found: GoalFollowUp, phase: str) -> list[tuple[int, list[str]]]:

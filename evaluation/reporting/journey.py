@@ -134,9 +134,11 @@ def _lock_in(study: Study, journey: Journey, scene: Scene) -> list[str]:
         return [voice("lock_in_hidden", **names)]
     if ratio is None:
         return [voice("lock_in_unknown", **names)]
-    key = "lock_in" if ratio.high < 1 else "no_lock_in" if ratio.low > 1 else "lock_in_unsure"
-    interval = voice.range(ratio.low, ratio.high, 2)
-    return [sentence_case(voice(key, **names, went=_went(scene), ratio=voice.number(ratio.value, 2), range=interval))]
+    shown = lines.released_ratio(study, ratio, scene)
+    low, high = shown.low or 0.0, shown.high or 0.0
+    key = "lock_in" if high < 1 else "no_lock_in" if low > 1 else "lock_in_unsure"
+    number, interval = tables.ratio_cells(shown, scene)
+    return [sentence_case(voice(key, **names, went=_went(scene), ratio=number, range=interval))]
 
 
 def _places(study: Study, journey: Journey, scene: Scene) -> Section:

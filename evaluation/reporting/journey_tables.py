@@ -19,11 +19,12 @@ from evaluation.analysis.means import Contrast, Durability, Occupancy, Totals
 from evaluation.plan import RegisterPlan
 from evaluation.registers.contract import load_contract
 from evaluation.release.contrasts import ReleasedContrast, release_levels, release_means, release_parts, release_shares
+from evaluation.release.passage import mean_through, ratio_through
 from evaluation.release.released import ReleasedNumber
 from evaluation.reporting.disclosure import HIDDEN
 from evaluation.reporting.scene import Scene, once
 from evaluation.reporting.states import ALL_SUBSIDISED, NEW_START, PARTS, SUBSIDISED, Groups, present_parts, released_states
-from evaluation.reporting.tables import Table, contrast_cells, mean_row
+from evaluation.reporting.tables import Table, contrast_cells, mean_cells, mean_row, ratio_cells
 from evaluation.study import Study
 
 PLACES: Groups = {  # as many as can be told apart in one figure; whoever is in none of them is elsewhere
@@ -185,16 +186,20 @@ def released_horizons(effects: Effects, scene: Scene) -> dict[float, ReleasedCon
 
 def hides_ratio(study: Study, ratio: Ratio | None, scene: Scene) -> bool:
     """Say whether a period's ratio is about few people; those who have, or lack, success in all stand for those of the period."""
-    return scene.hides_effects(study.effects) or (ratio is not None and scene.gate.hides(ratio.n))
+    return scene.hides_effects(study.effects) or (ratio is not None and released_ratio(study, ratio, scene).value is None)
+
+
+def released_ratio(study: Study, ratio: Ratio, scene: Scene) -> ReleasedNumber:
+    """Let the ratio of a period through."""
+    return ratio_through(ratio, study.effects, scene.passed.counts)
 
 
 def period_table(study: Study, periods: Mapping[tuple[float, float], Ratio | None], scene: Scene) -> Table:
     """Show the hazard ratio of each period."""
     voice, rows = scene.voice, []
     for (begin, end), ratio in periods.items():
-        hidden = hides_ratio(study, ratio, scene)
-        cells = (voice("not_estimable"), "") if ratio is None else (voice.number(ratio.value, 2), voice.range(ratio.low, ratio.high, 2))
-        rows.append((voice.period(begin, end), *((HIDDEN, HIDDEN) if hidden else cells)))
+        absent = (HIDDEN, HIDDEN) if scene.hides_effects(study.effects) else (voice("not_estimable"), "")
+        rows.append((voice.period(begin, end), *(absent if ratio is None else ratio_cells(released_ratio(study, ratio, scene), scene))))
     return Table(voice("periods_table"), (voice("time"), voice("hazard_ratio"), voice("interval")), tuple(rows))
 
 
@@ -208,8 +213,9 @@ def later_table(study: Study, never: Effects, scene: Scene) -> Table:
     for horizon, one in now.items():
         cells = [_difference_cell(lines.get(horizon), scene) for lines in (now, without)]
         rows.append((voice("risk_row", horizon=one.label), *cells))
-    hidden = scene.hides_effects(study.effects, never)
-    means = (HIDDEN if hidden else _days_cell(effects.rmst_difference, scene) for effects in (study.effects, never))
+    few = scene.hides_effects(study.effects, never)
+    found = (scene.passed.mean, mean_through(never, scene.passed.counts))
+    means = (HIDDEN if few else _days_cell(mean, scene) for mean in found)
     rows.append((mean_row(scene), *means))
     marks = tuple("strong" if one.strong else "" for one in now.values())
     head = (voice("measure"), voice("against_waiting"), voice("against_never"))
@@ -222,12 +228,11 @@ def _difference_cell(one: Line | None, scene: Scene) -> str:
     return HIDDEN if one.hidden else f"{scene.points(one.contrast.difference)} ({scene.point_range(one.contrast.difference)})"
 
 
-def _days_cell(mean: Estimate | None, scene: Scene) -> str:
+def _days_cell(mean: ReleasedContrast | None, scene: Scene) -> str:
     if mean is None:
         return scene.voice("not_observed")
-    fine = scene.voice.fine()
-    unit = fine.unit.days
-    return f"{fine.signed(mean.value / unit)} ({fine.range(mean.low / unit, mean.high / unit, signed=True)})"
+    *_, gap, interval = mean_cells(mean, scene)
+    return HIDDEN if mean.hidden else f"{gap} ({interval})"
 
 
 def started_count(censoring: CensoringModel, scene: Scene) -> str:

@@ -7,7 +7,6 @@ import platform
 from importlib.metadata import version
 
 from evaluation.analysis.later_starts import CensoringModel
-from evaluation.design.candidates import PairRules
 from evaluation.design.cardinality import CardinalitySpec
 from evaluation.design.coarsened import CoarsenedSpec
 from evaluation.design.cohort import strata_of
@@ -15,6 +14,7 @@ from evaluation.design.covariates import COVARIATES
 from evaluation.design.full import FullSpec
 from evaluation.design.matching import MatchingSpec
 from evaluation.design.optimal import OptimalSpec
+from evaluation.design.pair_rules import PairRules
 from evaluation.design.subclasses import SubclassSpec
 from evaluation.design.weighting import WeightingSpec
 from evaluation.plan import RegisterPlan, TablePlan

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +15,8 @@ import joblib
 from evaluation.analysis.outcomes import TimeUnit
 from evaluation.design.designs import Designs
 from evaluation.errors import PdfError, PdfWarning
-from evaluation.plan import Language
-from evaluation.reporting.blocks import Page
+from evaluation.plan_sections import Language
+from evaluation.reporting.blocks import Page, columns_of_words
 from evaluation.reporting.pdf import render_pdf
 from evaluation.reporting.scene import scene_of
 from evaluation.reporting.sections import compose_page
@@ -188,6 +188,7 @@ def render_page(template: str, page: Page) -> str:
     """Set a page on one of the templates, within the frame they share."""
     loader = jinja2.PackageLoader("evaluation.reporting")
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["columns_of_words"] = columns_of_words
     style, script = (loader.get_source(environment, name)[0] for name in ("report.css", "sort.js"))
     script_hash = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     voice = Voice(page.language, TimeUnit.MONTH)
@@ -214,20 +215,35 @@ def write_page(folder: str | Path, name: str, text: str) -> Path:
 
 
 def print_pages(pages: Mapping[Language, str]) -> dict[Language, bytes]:
-    """Give the pages as PDF, long ones side by side; none, with a warning, where this machine cannot make them.
+    """Give the pages as PDF; none, with a warning, where this machine cannot make them: `begin_printing`, and wait for it."""
+    return begin_printing(pages)()
 
-    Warns
-    -----
-    PdfWarning
-        That says what to install.
+
+def begin_printing(pages: Mapping[Language, str]) -> Callable[[], dict[Language, bytes]]:
+    """Begin to make the pages' PDF, long ones beside each other and beside what the caller does next.
+
+    Parameters
+    ----------
+    pages : mapping of str to str
+        By language.
+
+    Returns
+    -------
+    callable
+        Waits for them and gives them; none, with a `PdfWarning` that says what to install, where this machine cannot make them.
     """
-    side_by_side = min(len(pages), joblib.cpu_count()) if any(len(page) > LONG_PAGE_CHARACTERS for page in pages.values()) else 1
-    try:
-        made = joblib.Parallel(n_jobs=side_by_side, backend="loky")(joblib.delayed(render_pdf)(page) for page in pages.values())
-    except PdfError as missing:
-        warnings.warn(f"the HTML is written without its PDF: {missing}", PdfWarning, stacklevel=3)
-        return {}
-    return dict(zip(pages, made, strict=True))
+    long = any(len(page) > LONG_PAGE_CHARACTERS for page in pages.values())
+    side_by_side = min(len(pages), joblib.cpu_count()) if long else 1
+    made = joblib.Parallel(n_jobs=side_by_side, backend="loky", return_as="generator")(joblib.delayed(render_pdf)(page) for page in pages.values())
+
+    def printed() -> dict[Language, bytes]:
+        try:
+            return dict(zip(pages, made, strict=True))
+        except PdfError as missing:
+            warnings.warn(f"the HTML is written without its PDF: {missing}", PdfWarning, stacklevel=3)
+            return {}
+
+    return printed
 
 
 def _file_name(study: Study | Design, language: Language) -> str:

@@ -19,8 +19,7 @@ from typing import Any
 
 from evaluation.analysis.curves import ARMS
 from evaluation.analysis.subgroups import EmptyGroup, SubgroupEffects
-from evaluation.plan import Language
-from evaluation.plan_sections import Text
+from evaluation.plan_sections import Language, Text
 from evaluation.release.contrasts import ReleasedContrast
 from evaluation.release.released import ReleasedNumber
 from evaluation.release.rules import round_count
@@ -83,7 +82,7 @@ def study_results(study: Study, *, sensitivity: Sensitivity | None = None, relea
         "verdict": _verdict(study, scenes),
         "primary_horizon_days": plan.primary_days,
         "effects": _effects(study, scene),
-        "hazard_ratio": _hazard_ratio(study, scene),
+        "hazard_ratio": _hazard_ratio(scene),
         "subgroups": [row for which, of in _breakdowns(study) for row in _groups(of, which, scenes)],
         "subgroup_differences": [row for which, of in _breakdowns(study) for row in _differences(of, which, scene)],
         "certainty": _certainty(study, sensitivity, scenes),
@@ -142,10 +141,10 @@ def _interval(number: ReleasedNumber) -> Json | None:
     return {"value": round(number.value, SHARE_DECIMALS) + 0.0, "low": low, "high": high}
 
 
-def _hazard_ratio(study: Study, scene: Scene) -> Json | None:
+def _hazard_ratio(scene: Scene) -> Json | None:
     """Give the ratio where the page does."""
-    ratio = study.effects.hazard_ratio
-    if ratio is None or scene.hides_effects(study.effects) or not all(map(math.isfinite, (ratio.value, ratio.low, ratio.high))):
+    ratio = scene.passed.ratios.get("hazard_ratio")
+    if ratio is None or ratio.value is None or ratio.low is None or ratio.high is None:
         return None
     return {"unit": "ratio", "value": round(ratio.value, 2), "low": round(ratio.low, 2), "high": round(ratio.high, 2)}
 

@@ -10,11 +10,13 @@ from weakref import WeakKeyDictionary
 from evaluation.analysis.effects import Effects
 from evaluation.analysis.estimates import Estimate
 from evaluation.errors import InputError, Problem
-from evaluation.plan import Language, Plan, RegisterPlan
+from evaluation.plan import Plan, RegisterPlan
+from evaluation.plan_sections import Language
 from evaluation.registers.origin import DEFINITIONS, NO, UNKNOWN, YES
 from evaluation.registers.schema import Schema
-from evaluation.release.passage import ReleasedStudy, release_design, release_study
-from evaluation.release.released import Passage
+from evaluation.release.ledger import LEDGER, Ledger, read_ledger
+from evaluation.release.passage import ReleasedStudy, release_design, release_study, tells_of_few
+from evaluation.release.released import Passage, ReleasedNumber
 from evaluation.release.rules import ReleaseRules, release_rules, round_count
 from evaluation.reporting import figures
 from evaluation.reporting.disclosure import HIDDEN, Gate
@@ -153,7 +155,7 @@ class Scene:
 
     def hides_effects(self, *found: Effects) -> bool:
         """Say whether means, ratios and tests of these effects would tell of few people, with or without success, in either group."""
-        return any(self.gate.hides_outcome(arm.n, arm.events) for effects in found for arm in effects.arms.values())
+        return any(tells_of_few(effects, self.rules) for effects in found)
 
     def count(self, count: float) -> str:
         """Write a count of people that is part of no table of counts: rounded, or that it is below the threshold."""
@@ -179,6 +181,14 @@ class Scene:
     def share_range(self, number: Interval) -> str:
         """Write a share's interval in per cent."""
         return self.voice.share_range(_told(number))
+
+    def p_number(self, number: ReleasedNumber) -> str:
+        """Write a p-value that has come through the gate."""
+        return HIDDEN if number.value is None else self.voice.p_number(number.value)
+
+    def p_value(self, number: ReleasedNumber) -> str:
+        """Write a p-value that has come through the gate as it stands in a sentence."""
+        return HIDDEN if number.value is None else self.voice.p_value(number.value)
 
     def points(self, number: Interval) -> str:
         """Write a difference of shares in percentage points."""
@@ -227,7 +237,7 @@ def scene_of(study: Study | Design, language: Language, release: Mapping[str, fl
 
 
 def passage_of(study: Study | Design, rules: ReleaseRules) -> tuple[ReleasedStudy, Passage]:
-    """Let a study through once, however many pages tell of it.
+    """Let a study through once, however many pages tell of it, beside what the ledger in the study's folder says was released before.
 
     Parameters
     ----------
@@ -238,8 +248,30 @@ def passage_of(study: Study | Design, rules: ReleaseRules) -> tuple[ReleasedStud
     -------
     ReleasedStudy, Passage
         The second is for who reviews, and is not released (`review_tables`).
+
+    Raises
+    ------
+    InputError
+        If the ledger is none, or what was released before gives the study's counts away.
     """
-    return once(study, rules, lambda: release_study(study, rules) if isinstance(study, Study) else release_design(study, rules))
+    plan = study.design.plan if isinstance(study, Study) else study.plan
+    ledger = ledger_of(plan)
+    counts, curves = (ledger.earlier(population) for population in populations(plan))
+
+    def through() -> tuple[ReleasedStudy, Passage]:
+        return release_study(study, rules, counts, curves) if isinstance(study, Study) else release_design(study, rules, counts)
+
+    return once(study, (rules, ledger.to_csv()), through)
+
+
+def ledger_of(plan: Plan) -> Ledger:
+    """Read what has been released of a study: the ledger beside its plan, empty where there is none."""
+    return read_ledger(plan.folder / LEDGER if plan.name else None)
+
+
+def populations(plan: Plan) -> tuple[str, str]:
+    """Name a study's people, and the counts its curves are drawn of, as the ledger knows them."""
+    return plan.name, f"{plan.name}, curves"
 
 
 def once(of: object, key: Hashable, make: Callable[[], _T]) -> _T:

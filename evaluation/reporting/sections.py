@@ -13,7 +13,8 @@ from typing import Any
 
 from evaluation.analysis.outcomes import ANY
 from evaluation.design.designs import Designs
-from evaluation.plan import Language, RegisterPlan
+from evaluation.plan import RegisterPlan
+from evaluation.plan_sections import Language
 from evaluation.release.curves import ReleasedCurve
 from evaluation.release.released import require_released
 from evaluation.release.rules import release_rules
@@ -21,7 +22,6 @@ from evaluation.reporting import figures, tables
 from evaluation.reporting.answer import answer_blocks, answer_section
 from evaluation.reporting.blocks import Block, Page, Paragraph, Rows, Section, picture, results, spoken
 from evaluation.reporting.costs import costs_section
-from evaluation.reporting.disclosure import HIDDEN
 from evaluation.reporting.figures.curves import draw_released_curve, draw_released_states
 from evaluation.reporting.flow import flow_blocks
 from evaluation.reporting.glance import glance
@@ -37,7 +37,7 @@ from evaluation.sensitivity.table import Sensitivity
 from evaluation.study import Design, Study
 
 PROPORTIONAL_P = 0.05  # below it the report says that the hazard ratio changes; a reading aid, not a gate
-MOST_COVARIATES = 24  # in the figure: those farthest apart; the table beside it has all
+MOST_COVARIATES = 16  # in the figure: those farthest apart before, and the worst after; the table beside it has all
 
 
 def compose_page(
@@ -177,8 +177,9 @@ def _balance(design: Design, scene: Scene) -> Section:
     said, caption = voice("balance_sentence", **figured, label=worst["label"]), voice("love_caption", **figured)
     drawn = labelled[["label", "smd_before", "smd_after"]]
     if len(drawn) > MOST_COVARIATES:
-        farthest = drawn[["smd_before", "smd_after"]].abs().max(axis=1).nlargest(MOST_COVARIATES).index
-        drawn, caption = drawn.loc[farthest], f"{caption} {voice('love_farthest', count=MOST_COVARIATES)}"
+        farthest = drawn["smd_before"].abs().drop(worst.name).nlargest(MOST_COVARIATES - 1).index
+        left_out = len(drawn) - MOST_COVARIATES
+        drawn, caption = drawn.loc[[worst.name, *farthest]], f"{caption} {voice('love_farthest', count=MOST_COVARIATES, left_out=left_out)}"
     figure = figures.draw_love(drawn, limit=limit, words=figure_words(scene))
     shown = picture("love", figure, voice("balance"), said, caption)
     return Section("balance", voice("balance"), (Paragraph(said), shown, Rows(tables.balance_table(design, scene))))
@@ -206,12 +207,13 @@ def _what_happened(study: Study, scene: Scene) -> Section:
         blocks.append(Paragraph(voice("curves_reach", **names)))
     blocks.append(Rows(tables.effects_table(study, scene)))
     blocks.append(Paragraph(voice("effects_note", **names)))
-    hidden = scene.hides_effects(effects)
-    if effects.log_rank is not None:
-        blocks.append(Paragraph(voice("log_rank", **scene.names(), p=HIDDEN if hidden else voice.p_value(effects.log_rank.p_value))))
-    if study.proportionality is not None and not hidden:
-        key = "not_proportional" if study.proportionality.p_value < PROPORTIONAL_P else "proportional"
-        blocks.append(Paragraph(voice(key, p=voice.p_value(study.proportionality.p_value))))
+    told = scene.passed.p_values
+    if "log_rank" in told:
+        blocks.append(Paragraph(voice("log_rank", **scene.names(), p=scene.p_value(told["log_rank"]))))
+    proportional = told.get("proportionality")
+    if proportional is not None and proportional.value is not None:
+        key = "not_proportional" if proportional.value < PROPORTIONAL_P else "proportional"
+        blocks.append(Paragraph(voice(key, p=scene.p_value(proportional))))
     return results("results", voice("what_happened" if supported else "answer_unsupported"), blocks, study, scene)
 
 

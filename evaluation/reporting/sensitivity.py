@@ -11,6 +11,8 @@ import pandas as pd
 
 from evaluation.analysis.lost_contact import SHARES
 from evaluation.analysis.subgroups import holm
+from evaluation.release.magnitudes import coarseness, release_p_value, round_to
+from evaluation.release.released import ReleasedNumber
 from evaluation.reporting import figures
 from evaluation.reporting.blocks import Block, Items, Paragraph, Rows, Section, Subheading, picture, results, spoken
 from evaluation.reporting.scene import Scene, figure_words
@@ -20,6 +22,11 @@ from evaluation.sensitivity.other_outcomes import USUAL_SHARE
 from evaluation.sensitivity.rows import Row
 from evaluation.sensitivity.table import BASELINE, Sensitivity, arranged
 from evaluation.study import Study
+
+TIPPING = ("lost_contact", "tipping")
+OF_DESIGN = ("detectable",)  # known before any outcome is, and told among the requirements too
+BOUND_PULL = 5.0  # over the people of the smaller arm: how far one of them moves an E-value, a factor in odds or a share of those lost, roughly
+TWO_SIDED = 1.96  # standard errors of an interval's half
 
 
 def sensitivity_section(study: Study, sensitivity: Sensitivity | None, scene: Scene) -> Section:
@@ -56,22 +63,31 @@ def through_gate(sensitivity: Sensitivity, scene: Scene) -> Sensitivity:
     """Lay the answers around the study's answer as it was released, each as far from it as it lies from the exact one.
 
     Beside a rounded answer an exact one would undo the rounding, and two that differ by a person or two would tell of them: distances are rounded to
-    what the rounding base is of the smaller arm.
+    what the rounding base is of the smaller arm. How strong something unseen would have to be is rounded by how far one person moves it.
     """
     if scene.released is None or scene.rules.exact:
         return sensitivity
     own, released = sensitivity.baseline, scene.passed.effects[sensitivity.horizon_days]
     centre = replace(own, value=_known(released.difference.value), low=_known(released.difference.low), high=_known(released.difference.high))
 
+    bound_step = coarseness(BOUND_PULL / max(min(own.n_treated or 0, own.n_control or 0), 1), scene.rules)
+
     def laid(row: Row) -> Row:
-        if row.kind == "bound" or not row.ran:
+        if not row.ran or row.probe in OF_DESIGN:
             return row
+        if row.kind == "bound":
+            return replace(row, value=_rounded(row.value, bound_step), low=_rounded(row.low, bound_step))
         step = scene.rules.base / max(min(row.n_treated or 0, row.n_control or 0), 1)
         start, about = (own.value, centre.value) if row.kind == "answer" else (0.0, 0.0)
         value = about + round((row.value - start) / step) * step
         return replace(row, value=value, low=value - (row.value - row.low) - step / 2, high=value + (row.high - row.value) + step / 2)
 
-    return Sensitivity(centre, arranged(centre, [laid(row) for row in sensitivity.rows]), sensitivity.tables, sensitivity.horizon_days)
+    behind = {of: table.map(lambda share: _rounded(share, bound_step)) if of == TIPPING else table for of, table in sensitivity.tables.items()}
+    return Sensitivity(centre, arranged(centre, [laid(row) for row in sensitivity.rows]), behind, sensitivity.horizon_days)
+
+
+def _rounded(value: float, step: float) -> float:
+    return round_to(value, step) if math.isfinite(value) else value
 
 
 def _withheld(sensitivity: Sensitivity, scene: Scene) -> bool:
@@ -116,9 +132,10 @@ def _setting(row: Row, scene: Scene) -> str:
 def _shown(sensitivity: Sensitivity, scene: Scene) -> list[Row]:
     """Keep the lines that have a number and are not about few people; of the teams, which nobody is to point at, the two ends."""
     rows = [row for row in sensitivity.rows if row.ran and not any(scene.gate.hides(count) for count in (row.n_treated or 0, row.n_control or 0))]
-    teams = [row for row in rows if row.probe == "without_team"]
+    own = sensitivity.baseline.n_treated or 0
+    teams = [row for row in rows if row.probe == "without_team" and own - (row.n_treated or 0) >= scene.gate.threshold]  # of few: not among the ends
     if not teams:
-        return rows
+        return [row for row in rows if row.probe != "without_team"]
     ends = {"lowest": min(teams, key=lambda row: row.value), "highest": max(teams, key=lambda row: row.value)}
     named = {id(row): replace(row, setting=end) for end, row in ends.items()}
     return [named.get(id(row), row) for row in rows if row.probe != "without_team" or id(row) in named]
@@ -174,14 +191,23 @@ def _placebos(sensitivity: Sensitivity, scene: Scene) -> list[Block]:
         return [Subheading(voice("placebos")), Paragraph(voice("placebos_absent"))]
     lit = int((holm(np.array([row.p_value for row in rows])) < FALSE_ALARM).sum())
     said = voice("placebos_lit" if lit else "placebos_clean", n=len(rows), lit=lit)
-    cells = tuple((label(row, scene), _points(row, scene), _range(row, scene), voice.p_number(row.p_value)) for row in rows)
+    cells = tuple(
+        (label(row, scene), _points(row, scene), _range(row, scene), scene.p_number(_p_value(row, sensitivity.baseline, scene))) for row in rows
+    )
     table = Table(voice("placebos_table"), (voice("bounds_way"), voice("difference"), voice("interval"), voice("p_value")), cells)
     return [Subheading(voice("placebos")), Paragraph(said), Rows(table)]
 
 
+def _p_value(row: Row, own: Row, scene: Scene) -> ReleasedNumber:
+    """Let the p-value of a placebo through: one person moves a difference of shares by one over the people of the smaller arm."""
+    fewest = min(row.n_treated or own.n_treated or 1, row.n_control or own.n_control or 1)
+    errors = (row.high - row.low) / (2 * TWO_SIDED)
+    return release_p_value(row.p_value, 1 / (fewest * errors) if errors > 0 else 0.0, scene.rules)
+
+
 def _tipping(sensitivity: Sensitivity, scene: Scene) -> list[Block]:
     voice, names = scene.voice, scene.names()
-    line = sensitivity.tables.get(("lost_contact", "tipping"))
+    line = sensitivity.tables.get(TIPPING)
     if line is None or not line["control_share"].notna().any():
         return []
     sides = voice("tipping_more", **names), voice("tipping_fewer", **names)

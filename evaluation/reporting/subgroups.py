@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
 from evaluation.analysis.effects import Effects
 from evaluation.registers.origin import UNKNOWN
 from evaluation.release.released import ReleasedNumber
@@ -57,7 +55,6 @@ def _gap_sentences(study: Study, scene: Scene, only: str | None = None) -> list[
     """Say, for each registered difference of effects that is shown, what it is and what can be ruled out."""
     voice = scene.voice
     measure = f"risk_{scene.plan.primary_days:g}"
-    tests = study.registered.interaction_tests.set_index(["by", "measure"])["p_holm"]
     sentences: list[Block] = []
     for (by, level, reference, key), exact in study.registered.differences.items():
         unknown = UNKNOWN in [*level.split(" x "), *reference.split(" x ")]  # a row of its own says enough of those of whom nothing is known
@@ -71,7 +68,9 @@ def _gap_sentences(study: Study, scene: Scene, only: str | None = None) -> list[
             sentences.append(Paragraph(voice("gap_no_spread", by=name)))
             continue
         alone = sure(gap)
-        together = alone and float(tests.get((by, measure), np.nan)) < 1 - exact.level
+        tested = scene.passed.tests.get((by, measure))
+        adjusted = None if tested is None else tested[1].value
+        together = alone and adjusted is not None and adjusted < 1 - exact.level
         kind = "gap_sure" if together else "gap_family" if alone else "gap_unsure"
         values = {"d": scene.points(gap), "range": scene.point_range(gap), "most": scene.farthest_point(gap)}
         sentences.append(Paragraph(voice(kind, by=name, **values)))

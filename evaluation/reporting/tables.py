@@ -5,11 +5,11 @@ Every table has a caption, one header row and a first column that names its rows
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -23,9 +23,12 @@ from evaluation.design.designs import Designs
 from evaluation.design.support import Support
 from evaluation.design.verdict import Check
 from evaluation.design.weighting import HEAVIEST, weight_report
+from evaluation.release.balance_counts import balance_cell, difference_step, mean_step
 from evaluation.release.contrasts import ReleasedContrast
-from evaluation.release.released import ReleasedNumber
+from evaluation.release.magnitudes import round_to
+from evaluation.release.released import ReleasedNumber, release_share
 from evaluation.release.rules import round_count, round_share
+from evaluation.release.study_counts import people_cell
 from evaluation.reporting.disclosure import HIDDEN
 from evaluation.reporting.overlap import bin_overlap
 from evaluation.reporting.scene import Scene, number_as_text
@@ -125,33 +128,39 @@ def balance_labels(design: Design, scene: Scene) -> pd.DataFrame:
     mirrored = (levels == 2) & (table.groupby("variable").cumcount() == 0)
     kept = table[~mirrored].copy()
     kept["label"] = [scene.covariate(variable, level) for variable, level in zip(kept["variable"], kept["level"], strict=True)]
+    kept["beyond"] = kept["smd_after"].abs() > scene.plan.limits.worst_smd  # as the requirement sees it, before anything is rounded
+    steps = [difference_step(row, design, scene.rules) for row in kept.to_dict("records")]
+    for when in ("smd_before", "smd_after"):
+        kept[when] = [round_to(value, step) if np.isfinite(value) else value for value, step in zip(kept[when], steps, strict=True)]
     return kept
 
 
 def balance_table(design: Design, scene: Scene) -> Table:
-    """Show the compared groups' means or shares and how far apart they are."""
-    voice, comparison = scene.voice, design.comparison
-    rows, marks = [], []
-    labelled = balance_labels(design, scene)
-    hidden = _hidden_levels(labelled, [comparison.n_treated, comparison.n_control], scene)
-    people = [int(round_count(count, scene.rules)) or 1 for count in (comparison.n_treated, comparison.n_control)]
-    for row, hide in zip(labelled.to_dict("records"), hidden, strict=True):
-        found, write = [row["mean_treated"], row["mean_control"]], partial(voice.number, decimals=2)
-        if np.isnan(row["variance_ratio_before"]):
-            write, found = (
-                partial(voice.percent_sign, decimals=0),
-                [round_share(mean, among, scene.rules) for mean, among in zip(found, people, strict=True)],
-            )
-        means = (HIDDEN, HIDDEN) if hide else (write(found[0]), write(found[1]))
+    """Show the compared groups' means or shares and how far apart they are; shares are of the counts that have passed with the study's."""
+    voice, rows, marks = scene.voice, [], []
+    for row in balance_labels(design, scene).to_dict("records"):
+        means = _balance_shares(row, scene) if np.isnan(row["variance_ratio_before"]) else _balance_means(row, design, scene)
         rows.append((row["label"], *means, voice.number(row["smd_before"], 2), voice.number(row["smd_after"], 2)))
-        marks.append("bad" if abs(row["smd_after"]) > scene.plan.limits.worst_smd else "")
+        marks.append("bad" if row["beyond"] else "")
     head = (voice("covariate"), scene.treated, scene.control, voice("smd_before"), voice("smd_after"))
     return Table(voice("balance_caption"), head, tuple(rows), tuple(marks))
 
 
-def _hidden_levels(labelled: pd.DataFrame, people: Sequence[int], scene: Scene) -> Bools:
-    """Say which rows of the balance are levels that must not be shown, so that a characteristic's other levels do not give them away."""
-    return _hidden_shares(labelled, labelled["variance_ratio_before"].isna().to_numpy(), ["mean_treated", "mean_control"], people, scene)
+def _balance_shares(row: Mapping[Hashable, Any], scene: Scene) -> tuple[str, str]:
+    """Write the shares of either arm that have a characteristic, both or neither: with their difference one side gives the other."""
+    found = [release_share(scene.passed.counts, balance_cell(arm, row["variable"], row["level"]), people_cell(arm)).value for arm in ARMS]
+    if scene.rules.exact:
+        found = [row["mean_treated"], row["mean_control"]]
+    treated, control = (HIDDEN if share is None else scene.voice.percent_sign(share, 0) for share in found)
+    return (HIDDEN, HIDDEN) if None in found else (treated, control)
+
+
+def _balance_means(row: Mapping[Hashable, Any], design: Design, scene: Scene) -> tuple[str, str]:
+    step = mean_step(design, row["variable"], scene.rules)
+    if step is None or None in (scene.passed.people(arm) for arm in ARMS):
+        return HIDDEN, HIDDEN
+    treated, control = (scene.voice.number(round_to(row[f"mean_{arm}"], step), 2) for arm in ARMS)
+    return treated, control
 
 
 def _hidden_shares(rows: pd.DataFrame, shares: Bools, columns: list[str], people: Sequence[int], scene: Scene) -> Bools:
@@ -176,7 +185,8 @@ def support_table(support: Support, scene: Scene) -> Table:
     rows = [(voice("number_of_people"), *(scene.count(number) for _, number in columns))]
     for row, share, hide in zip(means.to_dict("records"), shares, hidden, strict=True):
         write = voice.percent_sign if share else partial(voice.number, decimals=2)
-        cells = [HIDDEN if hide or name not in names else write(row[name]) for name, _ in columns]
+        told = {name: round_share(row[name], int(round_count(number, scene.rules)), scene.rules) if share else row[name] for name, number in shown}
+        cells = [HIDDEN if hide or name not in names else write(told[name]) for name, _ in columns]
         rows.append((scene.covariate(row["variable"], row["level"]), *cells))
     return Table(voice("support_caption"), (voice("covariate"), *head), tuple(rows))
 
@@ -260,21 +270,14 @@ def effects_table(study: Study, scene: Scene) -> Table:
     """Show every measure's level in either group, the difference and its interval."""
     voice, effects = scene.voice, study.effects
     rows: list[tuple[str, ...]] = []
-    hidden = scene.hides_effects(effects)
     for horizon in map(scene.plan.days, scene.plan.effects.horizons):
         name = voice("risk_row", horizon=voice.span(horizon))
         found = scene.passed.effects.get(horizon)
         rows.append((name, *(beyond(scene) if found is None else contrast_cells(found, scene))))
-    rows.append((mean_row(scene), *((HIDDEN,) * 4 if hidden else _mean_cells(effects, scene))))
-    for key, ratio in (("ratio_row", effects.hazard_ratio), ("adjusted_row", study.adjusted)):
-        shown = (
-            (HIDDEN, HIDDEN)
-            if hidden
-            else (voice("not_estimable" if effects.hazard_ratio is None else "not_computed"), "")
-            if ratio is None
-            else (voice.number(ratio.value, 2), voice.range(ratio.low, ratio.high, 2))
-        )
-        rows.append((voice(key), "", "", *shown))
+    rows.append((mean_row(scene), *mean_cells(scene.passed.mean, scene)))
+    for key, name in (("ratio_row", "hazard_ratio"), ("adjusted_row", "adjusted")):
+        absent = voice("not_estimable" if effects.hazard_ratio is None else "not_computed"), ""
+        rows.append((voice(key), "", "", *(ratio_cells(scene.passed.ratios[name], scene) if name in scene.passed.ratios else absent)))
     names = scene.names()
     caption = sentence_case(
         voice("effects_caption", treated=names["treated"], control=names["control"], level=voice.number(100 * effects.spec.level, 0))
@@ -301,14 +304,22 @@ def mean_row(scene: Scene) -> str:
     return scene.voice("rmst_row", horizon=scene.voice.span(scene.plan.effect_spec().rmst_days or 0), units=scene.voice.fine().units())
 
 
-def _mean_cells(effects: Effects, scene: Scene) -> tuple[str, str, str, str]:
-    treated, control = (effects.arms[arm].rmst for arm in ARMS)
-    gap, fine = effects.rmst_difference, scene.voice.fine()
-    if gap is None or treated is None or control is None:
+def mean_cells(found: ReleasedContrast | None, scene: Scene) -> tuple[str, str, str, str]:
+    """Write a contrast of mean times: either arm, the difference and its interval."""
+    if found is None:
         return beyond(scene)
-    days = fine.unit.days
-    interval = fine.range(gap.low / days, gap.high / days, signed=True)
-    return fine.amount(treated.value), fine.amount(control.value), fine.signed(gap.value / days), interval
+    sides, gap, fine = (found.treated.value, found.control.value), found.difference, scene.voice.fine()
+    if None in sides or gap.value is None or gap.low is None or gap.high is None:
+        return HIDDEN, HIDDEN, HIDDEN, HIDDEN
+    days, (treated, control) = fine.unit.days, (fine.amount(side or 0.0) for side in sides)
+    return treated, control, fine.signed(gap.value / days), fine.range(gap.low / days, gap.high / days, signed=True)
+
+
+def ratio_cells(found: ReleasedNumber, scene: Scene) -> tuple[str, str]:
+    """Write a ratio and its interval."""
+    if found.value is None or found.low is None or found.high is None:
+        return HIDDEN, HIDDEN
+    return scene.voice.number(found.value, 2), scene.voice.range(found.low, found.high, 2)
 
 
 def states_table(effects: Effects, scene: Scene, horizon: float) -> Table:
@@ -384,8 +395,8 @@ def interaction_table(study: Study, scene: Scene) -> Table:
             if not _all_shown(found, row["by"], scene):
                 continue
             name = scene.breakdown(row["by"])
-            adjusted = "–" if explored else voice.p_number(row["p_holm"])
-            rows.append((voice("exploratory", by=name) if explored else name, voice.p_number(row["p_value"]), adjusted))
+            alone, together = (scene.p_number(number) for number in scene.passed.tests[row["by"], measure])
+            rows.append((voice("exploratory", by=name) if explored else name, alone, "–" if explored else together))
     return Table(voice("interaction_caption"), (voice("breakdown"), voice("p_value"), voice("p_holm")), tuple(rows))
 
 

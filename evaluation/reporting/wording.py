@@ -16,13 +16,13 @@ from babel.numbers import format_decimal
 
 from evaluation.analysis.estimates import Estimate
 from evaluation.analysis.outcomes import TimeUnit
-from evaluation.design.candidates import PairRules
 from evaluation.design.designs import AnyDesign
 from evaluation.design.matching import MatchingSpec
 from evaluation.design.optimal import OptimalSpec
+from evaluation.design.pair_rules import PairRules
 from evaluation.design.verdict import Check
 from evaluation.design.weighting import WeightingSpec
-from evaluation.plan import Language
+from evaluation.plan_sections import Language
 
 MINUS = "−"
 SMALLEST_P = 0.001

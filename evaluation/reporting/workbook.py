@@ -22,7 +22,7 @@ from decimal import Decimal
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from evaluation.plan import Language
+from evaluation.plan_sections import Language
 from evaluation.reporting.blocks import Page, Picture, Rows
 from evaluation.reporting.tables import Table
 from evaluation.reporting.wording import MINUS, THIN_SPACE

@@ -10,15 +10,16 @@ from functools import cached_property
 
 import numpy as np
 
-from evaluation.analysis.curves import EffectSpec
+from evaluation.analysis.compared import compared_follow_up
+from evaluation.analysis.curves import ARMS, EffectSpec
 from evaluation.analysis.effects import Effects, effects_within, estimate_effects
 from evaluation.analysis.exits import OutcomeSpec, observe_outcomes
-from evaluation.analysis.outcomes import FollowUp, compared_follow_up
+from evaluation.analysis.outcomes import FollowUp
 from evaluation.design.cohort import Bools, Cohort
+from evaluation.design.cohort_spec import TimeZero
 from evaluation.design.comparison import Comparison
 from evaluation.design.designs import AnyDesign, make_comparison
 from evaluation.design.propensity import estimate_propensity
-from evaluation.design.risk_sets import TimeZero
 from evaluation.plan import RegisterPlan, TablePlan
 from evaluation.registers.cleaning import CleanRegisters
 from evaluation.registers.states import States, observe_states
@@ -88,13 +89,18 @@ class Baseline:
 
     def asking(self, success: tuple[str, ...] | None) -> EffectSpec:
         """Ask for the share with another success at the same horizon."""
-        own = self.plan.effect_spec()
-        return EffectSpec(horizons_days=(self.horizon_days,), rmst_days=None, success=success, level=own.level, smallest_arm=own.smallest_arm)
+        return self.plan.effect_spec().at(self.horizon_days).model_copy(update={"success": success})
 
     @cached_property
     def effects(self) -> Effects:
         """The study's own answer."""
         return estimate_effects(self.design.cohort, self.design.comparison, self.follow_up, self.spec)
+
+    @property
+    def n_people(self) -> tuple[int, int]:
+        """How many people the study's own answer compares: treated, controls."""
+        treated, control = (self.effects.arms[arm].n for arm in ARMS)
+        return treated, control
 
     def among(self, inside: Bools) -> Effects:
         """Estimate among some rows of the cohort only, shape (n,), compared as they were."""

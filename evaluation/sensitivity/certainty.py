@@ -121,12 +121,12 @@ def _concerns(verdict: Verdict, sensitivity: Sensitivity) -> Iterator[Concern]:
         wanted = next(check.limit for check in verdict.checks if check.name == "minimal_detectable_effect")
         if max(abs(baseline.low), abs(baseline.high)) >= wanted:
             yield Concern("uncertain", 1, low)
-        return
-    same = [row for row in answers if row.same_people and row.probe not in OTHER_QUESTION]
-    lost = sum(not baseline.low <= row.value <= baseline.high and _holds_zero(row) for row in same)
-    if lost:
-        yield Concern("interval", lost, high)
-    yield from _of_hidden_bias(sensitivity, moderate)
+    else:
+        same = [row for row in answers if row.same_people and row.probe not in OTHER_QUESTION]
+        lost = sum(not baseline.low <= row.value <= baseline.high and _holds_zero(row) for row in same)
+        if lost:
+            yield Concern("interval", lost, high)
+        yield from _of_hidden_bias(sensitivity, moderate)
     failed = sum(row.why == "failed" for row in sensitivity.rows)
     if failed:
         yield Concern("failed", failed, moderate)

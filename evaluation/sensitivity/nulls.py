@@ -48,5 +48,4 @@ def _calibrated(baseline: Baseline, nulls: list[Estimate]) -> Row:
         found = calibrate(own, nulls)
     except EstimationError as error:
         return absent("calibrated", "", CannotRun("people", str(error)))
-    n_treated, n_control = (baseline.effects.arms[arm].n for arm in ("treated", "control"))
-    return Row("calibrated", "", "answer", found.value, found.low, found.high, found.p_value, n_treated, n_control)
+    return Row("calibrated", "", "answer", found.value, found.low, found.high, found.p_value, *baseline.n_people)

@@ -26,16 +26,15 @@ def lose_contact(baseline: Baseline) -> Finding:
         return Finding((row,))
     design, horizon = baseline.design, baseline.horizon_days
     found = lost_contact(design.cohort, design.comparison, baseline.follow_up, baseline.spec, horizon_days=horizon, shares=(*SHARES, *FINE_SHARES))
-    n_treated, n_control = (baseline.effects.arms[arm].n for arm in ("treated", "control"))
 
     def line(setting: str, treated_share: float, control_share: float) -> Row:
-        return estimated("lost_contact", setting, found.effect(treated_share, control_share), n_treated, n_control)
+        return estimated("lost_contact", setting, found.effect(treated_share, control_share), *baseline.n_people)
 
     rows = [line(f"{share:g}", share, share) for share in SHARES if share > 0]
     rows += [line("treated", 1.0, 0.0), line("control", 0.0, 1.0)]
     censored = found.as_censored
     if censored is not None:
-        rows.append(estimated("lost_contact", "censored", censored.difference, n_treated, n_control))
+        rows.append(estimated("lost_contact", "censored", censored.difference, *baseline.n_people))
     tip = found.tipping.set_index("treated_share")["control_share"]
     for share in (0.0, USUAL_SHARE):
         rows.append(Row("tipping", f"{share:g}", "bound", float(tip.loc[share]), unit="share_of_lost"))

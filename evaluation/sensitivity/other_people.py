@@ -12,9 +12,10 @@ import pandas as pd
 from evaluation.analysis.effects import estimate_effects
 from evaluation.analysis.wild_bootstrap import wild_cluster_bootstrap
 from evaluation.design.cohort import Cohort, Rows
+from evaluation.design.cohort_spec import TRIAL
 from evaluation.design.designs import make_comparison
 from evaluation.design.propensity import estimate_propensity
-from evaluation.design.risk_sets import TRIAL, select_cohort
+from evaluation.design.risk_sets import select_cohort
 from evaluation.registers.history import PERSON
 from evaluation.sensitivity.baseline import Baseline
 from evaluation.sensitivity.rows import CannotRun, Finding, Row, absent, answer, attempt
@@ -131,8 +132,7 @@ def _by_team(baseline: Baseline, of_row: pd.Series) -> Row:
     effect = baseline.effects.risk_difference[baseline.horizon_days]
     ids = of_row.to_numpy(dtype=object)[baseline.design.comparison.rows]
     found = wild_cluster_bootstrap(effect, ids, replicates=REPLICATES, seed=SEED)
-    n_treated, n_control = (baseline.effects.arms[arm].n for arm in ("treated", "control"))
-    return Row("team_clusters", "", "answer", found.value, found.low, found.high, found.p_value, n_treated, n_control)
+    return Row("team_clusters", "", "answer", found.value, found.low, found.high, found.p_value, *baseline.n_people)
 
 
 def compare_with_elsewhere(baseline: Baseline) -> Finding:

@@ -19,50 +19,38 @@ Lipsitch, Tchetgen Tchetgen & Cohen (2010). Negative controls: a tool for detect
 
 from __future__ import annotations
 
-import math
 import warnings
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from evaluation.analysis.estimates import Clusters, Estimate
-from evaluation.analysis.exits import dates_of, observe_outcomes, potential_days
+from evaluation.analysis.clusters import Clusters
+from evaluation.analysis.estimates import Estimate
+from evaluation.analysis.exits import observe_outcomes
+from evaluation.analysis.followed import dates_of, potential_days
 from evaluation.analysis.means import Contrast
+from evaluation.design.at_dates import trials_at_dates
 from evaluation.design.cohort import Bools, Cohort, count_people
+from evaluation.design.cohort_spec import BAND, CohortSpec
 from evaluation.design.comparison import Comparison
 from evaluation.design.covariates import COVARIATES
 from evaluation.design.designs import make_comparison
 from evaluation.design.propensity import estimate_propensity
-from evaluation.design.risk_sets import BAND, CohortSpec, select_cohort, trials_at_dates
+from evaluation.design.risk_sets import select_cohort
 from evaluation.errors import DesignError, EstimationError, EvaluationError, UnmatchedWarning
 from evaluation.plan import RegisterPlan
 from evaluation.registers.cleaning import CleanRegisters
 from evaluation.registers.history import INDEX_DATE, PERSON
-from evaluation.registers.origin import DEFINITIONS
 from evaluation.registers.states import observe_states
+from evaluation.sensitivity.past_outcomes import EARNINGS_SEK, PastOutcome, left_out_for, past_outcomes
 from evaluation.study import Design, keep_support
 
 MONTHS_EARLIER = 36  # who left for work and is back in JUG takes years: one year back nearly nothing has happened that could tell
-EARNINGS_SEK = 100_000  # a year: somewhat less than half a year's full pay, so that a summer job does not count
 WITHIN_DAYS = 548  # 18 months
 FEWEST_EVENTS = 5  # in either arm: with fewer the normal distribution of a difference in shares does not hold
 _ONE_BAND_DAYS = 36_525  # nobody is longer in JUG: everybody is in the same band
 _PEOPLE = 10  # in either arm, for the comparison to be one
-
-
-class _PastOutcome(NamedTuple):
-    """Something done before the index date: the covariate that tells of it, above what it counts, and how many years back it ends."""
-
-    covariate: str
-    above: float
-    oldest: float
-
-
-TRAITS = frozenset({"age", "kon", "origin", *DEFINITIONS, "years_in_sweden", "education", "children_0_6", "disability"})
-_WINDOWS = {"_year_1": 0.0, "_year_2": 1.0, "_years_3_5": 2.0, "_years_6_10": 5.0}  # by the end of a name: the years back at which it begins
-_CALENDAR = {"earnings_1": 0.0, "earnings_2": 1.0, "earnings_3": 2.0}  # a calendar year may have ended on the eve
 
 
 def placebo_pool(clean: CleanRegisters, design: Design) -> Cohort:
@@ -90,7 +78,7 @@ def placebo_pool(clean: CleanRegisters, design: Design) -> Cohort:
     spec = _plan(design).cohort
     names = spec.covariates
     if names is not None:
-        wanted = [outcome.covariate for outcome in _past_outcomes(EARNINGS_SEK).values()]
+        wanted = [outcome.covariate for outcome in past_outcomes(EARNINGS_SEK).values()]
         names = tuple(dict.fromkeys([*names, *(name for name in wanted if COVARIATES[name].table in clean.registers.names)]))
     return select_cohort(clean, spec.model_copy(update={"duration_bands_days": (_ONE_BAND_DAYS,), "covariates": names}))
 
@@ -176,7 +164,7 @@ def placebo_outcomes(
     Simulated with 3,500 participants and log odds of a start of 1.5 per standard deviation of an unseen trait, the unmatched differences
     were 2 to 7 points with standard errors of 0.6 to 0.9, against a true bias of 7 to 9.
     """
-    asked = _past_outcomes(earnings_sek)
+    asked = past_outcomes(earnings_sek)
     try:
         plan = _plan(design)
         pool = pool if pool is not None else placebo_pool(clean, design)
@@ -222,39 +210,6 @@ def negative_controls(clean: CleanRegisters, design: Design, *, within_days: int
     return found
 
 
-def left_out_for(covariate: str) -> frozenset[str]:
-    """Give the covariates that tell of a past outcome's years or of any later time.
-
-    Parameters
-    ----------
-    covariate : str
-        The covariate that tells of the past outcome.
-
-    Returns
-    -------
-    frozenset of str
-    """
-    oldest = {outcome.covariate: outcome.oldest for outcome in _past_outcomes(EARNINGS_SEK).values()}[covariate]
-    return frozenset(name for name in COVARIATES if _youngest(name) < oldest)
-
-
-def _past_outcomes(earnings_sek: float) -> dict[str, _PastOutcome]:
-    pay = math.log1p(earnings_sek / 1_000)  # as the covariate has it
-    years = {"year_1": 1.0, "year_2": 2.0, "years_3_5": 5.0}
-    return {
-        **{f"work_{window}": _PastOutcome(f"days_work_{window}", 0.0, oldest) for window, oldest in years.items()},
-        **{f"earnings_{year}": _PastOutcome(f"earnings_{year}", pay, year + 1.0) for year in (1, 2, 3)},
-        **{f"sick_{window}": _PastOutcome(f"sick_days_{window}", 0.0, years[window]) for window in ("year_1", "year_2")},
-    }
-
-
-def _youngest(name: str) -> float:
-    """Give how many years back the latest time lies of which a covariate tells."""
-    if name in TRAITS:
-        return math.inf
-    return _CALENDAR.get(name, next((years for window, years in _WINDOWS.items() if name.endswith(window)), 0.0))
-
-
 def _plan(design: Design) -> RegisterPlan:
     if not isinstance(design.plan, RegisterPlan):
         raise EstimationError("placebo: needs registers, which tell of the time before; this study is of one table")
@@ -271,7 +226,7 @@ def _moved(clean: CleanRegisters, pool: Cohort, spec: CohortSpec, months: int) -
     return cohort, window
 
 
-def _past_contrast(name: str, outcome: _PastOutcome, pool: Cohort, plan: RegisterPlan, clean: CleanRegisters) -> Contrast | str:
+def _past_contrast(name: str, outcome: PastOutcome, pool: Cohort, plan: RegisterPlan, clean: CleanRegisters) -> Contrast | str:
     """Compare the shares with a past outcome, or say why not."""
     table = COVARIATES[outcome.covariate].table
     if table not in clean.registers.names:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-from evaluation.errors import EstimationError, EvaluationError, HorizonError, InputError
+from evaluation.errors import DesignError, EstimationError, EvaluationError, HorizonError, InputError
 
 if TYPE_CHECKING:
     from evaluation.analysis.effects import Effects
@@ -119,8 +119,11 @@ def absent(probe: str, setting: str, error: EvaluationError, *, kind: Kind = "an
 
 
 def _why(error: EvaluationError) -> Why:
+    """Say why by the kind of error; only what is none of these was not foreseen."""
     if isinstance(error, CannotRun):
         return error.why
-    if isinstance(error, HorizonError):
+    if isinstance(error, InputError):  # before the next: separation is a fault of the data and of the design
+        return "table"
+    if isinstance(error, (DesignError, HorizonError)):  # the study's own comparison was made, so a design that cannot be made ran out of people
         return "people"
-    return "table" if isinstance(error, InputError) else "method" if isinstance(error, EstimationError) else "failed"
+    return "method" if isinstance(error, EstimationError) else "failed"

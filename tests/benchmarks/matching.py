@@ -52,8 +52,9 @@ def population(treated: int, control: int, seed: int = 20_261_122) -> pd.DataFra
 def ours(people: pd.DataFrame, order: str) -> Work:
     """Time `match_cohort` alone."""
     from evaluation.design.cohort import Cohort
+    from evaluation.design.logistic import no_coefficients
     from evaluation.design.matching import MatchingSpec, match_cohort
-    from evaluation.design.propensity import Overlap, PropensityScores, no_coefficients
+    from evaluation.design.propensity import Overlap, PropensityScores
 
     side, logit = people["treated"].to_numpy(dtype=bool), people["logit"].to_numpy()
     names = pd.util.hash_array(np.arange(len(people)))

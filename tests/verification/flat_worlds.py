@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from answers import Answer, Rate
+from answers import Rate
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
@@ -43,6 +43,7 @@ from evaluation import (
     scores_from_table,
     weight_cohort,
 )
+from evaluation.verification.answers import Answer
 
 Floats = NDArray[np.float64]
 

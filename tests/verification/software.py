@@ -1,8 +1,8 @@
 """Do other programs say the same, to the last digit, and where they do not, which setting differs?
 
-R's numbers are those of tests/reference, made with the versions named there; lifelines and statsmodels are run here and now, on the same public data;
-ours are what the public functions give. One row is one number. A row in which any program differs says why; the tests hold that ours is R's within
-their tolerance wherever the settings are the same.
+R's numbers are those of tests/reference, made with the versions named there; lifelines, statsmodels and scikit-survival are run here and now, on the
+same public data; ours are what the public functions give. One row is one number. A row in which any program differs says why; the tests hold that
+ours is R's within their tolerance wherever the settings are the same.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import math
 import warnings
 from functools import cache
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,8 +49,8 @@ LALONDE = ["age", "educ", "race", "married", "nodegree", "re74", "re75"]
 UNEMPDUR = "age + I(age**2) + reprate + disrate + logwage + tenure + I(tenure**2)"
 SAME = 1e-6  # relative: what two programs may differ by and still say the same; R's fixtures have 8 to 11 digits
 DIGITS = 8  # significant
-NONE, ABSENT = "–", "not installed here"
-SCIKIT_SURVIVAL = ("Kaplan-Meier, ", "log-rank", "Cox, ", "cumulative incidence")  # what it could be asked for; it is in no lock of ours
+NONE = "–"
+SCIKIT_SURVIVAL = find_spec("sksurv") is not None  # a solver it needs has no wheel for every machine (pyproject.toml); there its column is empty
 Road = tuple[Cohort, Comparison, FollowUp]
 
 
@@ -63,6 +64,7 @@ class Row(NamedTuple):
     statsmodels: float | None
     why: str = ""
     printed: float = 0.0  # half the last digit that R printed, where it printed few
+    scikit_survival: float | None = None
 
     def differs(self, number: float | None) -> bool:
         """Say whether another program's number is not ours, beyond where it stops its steps."""
@@ -72,8 +74,9 @@ class Row(NamedTuple):
 
     @property
     def cells(self) -> list[str]:
-        """Write R, lifelines, statsmodels and us, as the table shows them."""
-        return [NONE if number is None else f"{number:.{DIGITS}g}" for number in (self.r, self.lifelines, self.statsmodels, self.ours)]
+        """Write R, lifelines, statsmodels, scikit-survival and us, as the table shows them."""
+        numbers = (self.r, self.lifelines, self.statsmodels, self.scikit_survival, self.ours)
+        return [NONE if number is None else f"{number:.{DIGITS}g}" for number in numbers]
 
 
 @cache
@@ -97,6 +100,57 @@ def two_arms(days: pd.Series, state: object, treated: pd.Series, spec: EffectSpe
     return estimate_effects(cohort, everybody, followup_from_table(table, days="days", event="state", person="person", censored=censored), spec)
 
 
+def error_of_interval(share: float, interval: np.ndarray) -> float:
+    """Give the standard error behind an interval made on the scale of log(-log(share)), for programs that give the interval alone."""
+    ends = np.log(-np.log(interval))
+    return float(share * -math.log(share) * abs(ends[0] - ends[1]) / (2 * Z))
+
+
+# ---- scikit-survival, where it is installed
+
+
+def scikit_curve(seen: pd.Series, days: pd.Series, day: float) -> tuple[float | None, float | None]:
+    """Give the share without an event by a day, and its standard error."""
+    if not SCIKIT_SURVIVAL:
+        return None, None
+    from sksurv.nonparametric import kaplan_meier_estimator
+
+    times, survival, interval = kaplan_meier_estimator(seen.to_numpy(dtype=bool), days.to_numpy(dtype=float), conf_type="log-log")
+    place = int(np.searchsorted(times, day, side="right")) - 1
+    return float(survival[place]), error_of_interval(survival[place], interval[:, place])
+
+
+def scikit_log_rank(seen: pd.Series, days: pd.Series, group: pd.Series) -> float | None:
+    """Give the chi-square of the log-rank test."""
+    if not SCIKIT_SURVIVAL:
+        return None
+    from sksurv.compare import compare_survival
+    from sksurv.util import Surv
+
+    return float(compare_survival(Surv.from_arrays(seen, days), group.to_numpy())[0])
+
+
+def scikit_cox(seen: pd.Series, days: pd.Series, treated: pd.Series, ties: str) -> float | None:
+    """Give the log hazard ratio; it tells no standard error of it."""
+    if not SCIKIT_SURVIVAL:
+        return None
+    from sksurv.linear_model import CoxPHSurvivalAnalysis
+    from sksurv.util import Surv
+
+    return float(CoxPHSurvivalAnalysis(ties=ties).fit(treated.to_numpy(dtype=float)[:, None], Surv.from_arrays(seen, days)).coef_[0])
+
+
+def scikit_incidence(code: np.ndarray, days: np.ndarray, day: float, variance: str = "Aalen") -> tuple[float | None, float | None]:
+    """Give the share with the event of code 1 by a day, and its standard error by one of the variances it offers; Aalen's is its own choice."""
+    if not SCIKIT_SURVIVAL:
+        return None, None
+    from sksurv.nonparametric import cumulative_incidence_competing_risks
+
+    times, shares, intervals = cumulative_incidence_competing_risks(code, days, conf_type="log-log", var_type=variance)
+    place = int(np.searchsorted(times, day, side="right")) - 1
+    return float(shares[1, place]), error_of_interval(shares[1, place], intervals[1, :, place])
+
+
 # ---- trials in which nobody is matched
 
 
@@ -110,26 +164,35 @@ def curve_rows() -> list[Row]:
     patients = people[~placebo]
     fitted = KaplanMeierFitter(alpha=0.05).fit(patients["time"], patients["cens"])
     survival = float(fitted.predict(10))
-    low, high = np.log(-np.log(fitted.confidence_interval_.loc[10].to_numpy()))
+    lifelines_error = error_of_interval(survival, fitted.confidence_interval_.loc[10].to_numpy())
     theirs = SurvfuncRight(patients["time"], patients["cens"])
     place = int(np.searchsorted(theirs.surv_times, 10))
-    lifelines_error = survival * -math.log(survival) * (low - high) / (2 * Z)
+    scikit, scikit_error = scikit_curve(patients["cens"], patients["time"], 10)
     logrank = logrank_test(people["time"][placebo], people["time"][~placebo], seen[placebo], seen[~placebo])
     cox, efron = ours.hazard_ratio.log, known["cox_efron"]
     frame = pd.DataFrame({"time": people["time"], "seen": seen.astype(int), "placebo": placebo.astype(int)})
     cph = CoxPHFitter().fit(frame, "time", "seen")
     phreg = {ties: PHReg(frame["time"], frame[["placebo"]], status=frame["seen"], ties=ties).fit(disp=0) for ties in ("efron", "breslow")}
     robust = "ours is robust (each person's influence); theirs is the model's, from the information, which supposes proportional hazards"
+    fitted_by_scikit = {ties: scikit_cox(seen, people["time"], placebo, ties) for ties in ("efron", "breslow")}
     tied = "Breslow's ties draw the ratio towards 1; neither we nor lifelines offer them"
     return [
-        Row("Kaplan-Meier, 6-MP, still in remission in week 10", 1 - share.value, r["survival"], survival, float(theirs.surv_prob[place])),
-        Row("its standard error", share.std_error, r["std_error"], lifelines_error, float(theirs.surv_prob_se[place])),
+        Row(
+            "Kaplan-Meier, 6-MP, still in remission in week 10",
+            1 - share.value,
+            r["survival"],
+            survival,
+            float(theirs.surv_prob[place]),
+            scikit_survival=scikit,
+        ),
+        Row("its standard error", share.std_error, r["std_error"], lifelines_error, float(theirs.surv_prob_se[place]), scikit_survival=scikit_error),
         Row(
             "log-rank, 6-MP against placebo, chi-square",
             ours.log_rank.chi_square_independent,
             known["log_rank"]["chi_square"],
             float(logrank.test_statistic),
             float(survdiff(people["time"], people["cens"], people["treat"])[0]),
+            scikit_survival=scikit_log_rank(seen, people["time"], placebo),
         ),
         Row(
             "Cox, Efron's ties, log hazard ratio",
@@ -138,6 +201,7 @@ def curve_rows() -> list[Row]:
             float(cph.params_["placebo"]),
             float(phreg["efron"].params[0]),
             "lifelines stops its Newton steps earlier",
+            scikit_survival=fitted_by_scikit["efron"],
         ),
         Row(
             "its standard error",
@@ -147,7 +211,15 @@ def curve_rows() -> list[Row]:
             float(phreg["efron"].bse[0]),
             robust,
         ),
-        Row("Cox, Breslow's ties, log hazard ratio", None, None, None, float(phreg["breslow"].params[0]), tied),
+        Row(
+            "Cox, Breslow's ties, log hazard ratio",
+            None,
+            None,
+            None,
+            float(phreg["breslow"].params[0]),
+            tied,
+            scikit_survival=fitted_by_scikit["breslow"],
+        ),
     ]
 
 
@@ -188,7 +260,9 @@ def incidence_rows() -> list[Row]:
     density = fitted.cumulative_density_.iloc[:, 0]
     last = density.index[density.index <= 120.5].max()
     error = math.sqrt(float(fitted.variance_[last]))
+    scikit, scikit_error = scikit_incidence(code[women], counted[women], 120)
     jitter = "lifelines moves tied times apart at random"
+    variance = f"{jitter}; scikit-survival takes Aalen's variance unless told otherwise, and its Dinse_Approx is what the rest of us give"
     return [
         Row(
             "cumulative incidence of malignancy, women, 120 months",
@@ -197,8 +271,9 @@ def incidence_rows() -> list[Row]:
             float(density[last]),
             float(theirs.cinc[0][place]),
             jitter,
+            scikit_survival=scikit,
         ),
-        Row("its standard error", ours.std_error, r["std_error"], error, float(theirs.cinc_se[0][place]), jitter),
+        Row("its standard error", ours.std_error, r["std_error"], error, float(theirs.cinc_se[0][place]), variance, scikit_survival=scikit_error),
     ]
 
 
@@ -248,7 +323,14 @@ def matched_rows() -> list[Row]:
     ).dropna()
     theirs = mcnemar(pd.crosstab(wide["treated"] == 1, wide["control"] == 1).to_numpy(), exact=True).pvalue
     return [
-        Row("Cox of the pairs, log hazard ratio", ours.value, r["coef"], float(cph.params_["treated"]), float(phreg.params[0])),
+        Row(
+            "Cox of the pairs, log hazard ratio",
+            ours.value,
+            r["coef"],
+            float(cph.params_["treated"]),
+            float(phreg.params[0]),
+            scikit_survival=scikit_cox(frame["seen"] == 1, frame["spell"], frame["treated"], "efron"),
+        ),
         Row(
             "its standard error, clustered by pair",
             ours.std_error,
@@ -280,7 +362,7 @@ def weighted_rows() -> list[Row]:
         warnings.simplefilter("ignore")  # that its variance is not meant for weights that are no counts
         fitted = KaplanMeierFitter().fit(spell, seen, weights=weight)
     survival = float(fitted.predict(14))
-    low, high = np.log(-np.log(fitted.confidence_interval_.loc[14].to_numpy()))
+    lifelines_error = error_of_interval(survival, fitted.confidence_interval_.loc[14].to_numpy())
     theirs = SurvfuncRight(spell, seen.astype(int), freq_weights=weight)
     place = int(np.searchsorted(theirs.surv_times, 14))
     counts = (
@@ -293,7 +375,7 @@ def weighted_rows() -> list[Row]:
             "its standard error",
             ours.std_error,
             None,
-            survival * -math.log(survival) * (low - high) / (2 * Z),
+            lifelines_error,
             float(theirs.surv_prob_se[place]),
             counts,
         ),
@@ -405,13 +487,12 @@ def software_section() -> str:
     heads = ["analysis", "R", "lifelines", "statsmodels", "scikit-survival", "us", "settings that differ"]
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     for row in software_rows():
-        *others, ours = row.cells
-        fourth = ABSENT if row.analysis.startswith(SCIKIT_SURVIVAL) else NONE
-        lines.append(f"| {row.analysis} | {' | '.join(others)} | {fourth} | {ours} | {row.why} |")
+        lines.append(f"| {row.analysis} | {' | '.join(row.cells)} | {row.why} |")
+    scikit = f"scikit-survival {version('scikit-survival')}" if SCIKIT_SURVIVAL else "scikit-survival (not installed)"
     matchit = reference("lalonde_matching")["provenance"]["MatchIt"]
     return f"""\
 The same numbers by other programs on public data: R {provenance["R"].split()[0]} with survival {provenance["survival"]}, MatchIt {matchit}, cobalt
-and WeightIt (tests/reference), lifelines {version("lifelines")} and statsmodels {version("statsmodels")}, run when this page was written.
+and WeightIt (tests/reference), lifelines {version("lifelines")}, statsmodels {version("statsmodels")} and {scikit}, run when this page was written.
 {NONE}: it has no such function, or no number of it is kept.
 
 {chr(10).join(lines)}

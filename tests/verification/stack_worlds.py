@@ -18,7 +18,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from answers import Answer
 from flat_worlds import OTHER_A_DAY, PRIMARY, SUCCESS_A_DAY, Floats
 from numpy.typing import NDArray
 
@@ -33,6 +32,7 @@ from evaluation import (
     estimate_propensity,
     match_cohort,
 )
+from evaluation.verification.answers import Answer
 
 Days = NDArray[np.datetime64]
 

@@ -6,7 +6,9 @@ import math
 from collections.abc import Callable
 
 import pandas as pd
-from answers import BEYOND, beyond_goal, chance_error
+from answers import BEYOND, beyond_goal
+
+from evaluation.verification.answers import chance_error
 
 SHORT_CUTS = {  # ways that are often taken: they stand beside, and no goal applies to them
     "nobody matched": "everybody who started beside everybody who did not",
@@ -119,7 +121,7 @@ def told_registers(table: pd.DataFrame, size: str) -> str:
                 f"{100 * row['rejected']:.0f} %",
             ]
         )
-    return f"{table['runs'].min()} worlds, {size}. Shares in percentage points.\n\n" + rows(heads, cells)
+    return f"{table['runs'].min():,} worlds, {size}. Shares in percentage points.\n\n" + rows(heads, cells)
 
 
 def told_rates(happened: pd.DataFrame) -> str:

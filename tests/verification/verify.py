@@ -25,12 +25,14 @@ import flat_worlds
 import pandas as pd
 import register_worlds
 import stack_worlds
-from answers import BEYOND, Answer, Failure, Rate, gathered, rates, summarise
+from answers import BEYOND, Failure, Rate, gathered, rates
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from validation_page import PAGE, SHORT_CUTS, UNSEEN, flat_sections, outside, told_missed, told_registers, told_traps
 
 from evaluation.errors import UnmatchedWarning
+from evaluation.verification.answers import Answer, summarise
+from evaluation.verification.worlds import TRUE
 
 SECONDS = {"trap": 19.0, "register": 4.7, "stack": 0.26, "flat": 0.06}  # a replicate takes about so long: for the bar and the order of the jobs
 METHODS_FACTOR = 4  # the world in which every method is tried takes so many times as long
@@ -86,7 +88,7 @@ def replicate(job: Job, seed: int) -> list[Answer | Rate]:
             world = next(world for world in register_worlds.TRAPS if world.name == job.world)
             return list(register_worlds.trap(world, seed, *job.size))
         case "register":
-            return list(register_worlds.replicate(register_worlds.TRUE, seed, *job.size))
+            return list(register_worlds.replicate(seed, *job.size))
         case "stack":
             return list(stack_worlds.replicate(job.world, stack_worlds.WORLDS[job.world], seed))
     return list(flat_worlds.replicate(flat_worlds.WORLDS[job.world], seed))
@@ -97,7 +99,7 @@ def planned(given: argparse.Namespace) -> list[Job]:
     jobs = [
         Job("trap", world.name, range(seed, seed + 1), tuple(given.trap_size)) for world in register_worlds.TRAPS for seed in seeds(given.trap_worlds)
     ]
-    jobs += [Job("register", register_worlds.TRUE.name, range(seed, seed + 1), tuple(given.size)) for seed in seeds(given.register_worlds)]
+    jobs += [Job("register", TRUE.name, range(seed, seed + 1), tuple(given.size)) for seed in seeds(given.register_worlds)]
     for kind, worlds in (("stack", stack_worlds.WORLDS), ("flat", flat_worlds.WORLDS)):
         for first in range(1, given.replicates + 1, SEEDS_A_JOB):
             jobs += [Job(kind, world, range(first, min(first + SEEDS_A_JOB, given.replicates + 1))) for world in worlds]
@@ -198,7 +200,7 @@ def asked() -> argparse.Namespace:
     parser.add_argument("--trap-size", type=int, nargs=2, default=None, metavar=("PARTICIPANTS", "POOL"))
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args()
-    usual = (60, 16, 2, (600, 6_000)) if given.quick else (1_000, 400, 12, (3_000, 11_000))
+    usual = (60, 16, 2, (600, 6_000)) if given.quick else (1_000, 1_000, 12, (3_000, 11_000))
     for name, value in zip(("replicates", "register_worlds", "trap_worlds", "trap_size"), usual, strict=True):
         if getattr(given, name) is None:
             setattr(given, name, value)

@@ -75,7 +75,7 @@ class CoverageWords:
 
 
 @rc_context(STYLE)
-def draw_coverage(tables: Sequence[Coverage], *, years: tuple[float, float], complete: float, words: CoverageWords) -> Figure:
+def draw_coverage(tables: Sequence[Coverage], *, years: tuple[float, float], complete: float, words: CoverageWords, ax: Axes | None = None) -> Figure:
     """See how many rows each table has in each period, one below the other on the same years, with sudden lows marked.
 
     Parameters
@@ -87,6 +87,8 @@ def draw_coverage(tables: Sequence[Coverage], *, years: tuple[float, float], com
     complete : float
         When the records cease to be complete, in years; a line is drawn there.
     words : CoverageWords
+    ax : Axes, optional
+        Where to draw it, as large as fits there; left out, on a figure of its own.
 
     Returns
     -------
@@ -99,7 +101,7 @@ def draw_coverage(tables: Sequence[Coverage], *, years: tuple[float, float], com
     heads = [_head(table) for table in tables]
     heights = [len(lines) * LEADING + _BARS + _GAP for lines, _ in heads]
     top = laid.height + 6
-    sheet = Sheet.of(top + sum(heights) + 10)
+    sheet = Sheet.of(top + sum(heights) + 10, ax)
     for table, (lines, scale), height in zip(tables, heads, heights, strict=True):
         axes = sheet.panel(top + len(lines) * LEADING + 3, _BARS, _SIDE, _SIDE)
         _draw_table(axes, table, years, complete)
@@ -108,7 +110,7 @@ def draw_coverage(tables: Sequence[Coverage], *, years: tuple[float, float], com
         top += height
     axes.set_xticks(_ticks(years), [str(year) for year in _ticks(years)])
     laid.draw(sheet, 0)
-    return sheet.figure
+    return sheet.finished()
 
 
 def _head(table: Coverage) -> tuple[list[str], str]:

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evaluation.analysis.curves import ARMS, Curves
@@ -61,6 +62,7 @@ def draw_curves(
     words: Words,
     gate: Gate,
     verticals: Sequence[float] = (),
+    ax: Axes | None = None,
 ) -> Figure:
     """See how the share having left grows in either arm, with the number still under observation below.
 
@@ -80,6 +82,8 @@ def draw_curves(
         What is shown of few people; the curves end where either arm has fewer than its threshold.
     verticals : sequence of float, optional
         Positions of dotted lines, in units of `unit_days`.
+    ax : Axes, optional
+        Where to draw it, as large as fits there; left out, on a figure of its own.
 
     Returns
     -------
@@ -92,7 +96,7 @@ def draw_curves(
     """
     shown = shown_until(curves, gate.threshold, until_days) / unit_days
     steps = {arm: _steps(curves, state, arm, shown, unit_days) for arm in ARMS}
-    return _one_panel(steps, shown, _time_axis(curves, ticks, until_days / unit_days, unit_days, words, gate), verticals, words)
+    return _one_panel(steps, shown, _time_axis(curves, ticks, until_days / unit_days, unit_days, words, gate), verticals, words, ax)
 
 
 @rc_context(STYLE)
@@ -106,6 +110,7 @@ def draw_states(
     words: Words,
     gate: Gate,
     verticals: Sequence[float] = (),
+    ax: Axes | None = None,
 ) -> Figure:
     """See how the share having left to each kind of exit grows in either arm, one panel under another on the same scale.
 
@@ -116,6 +121,8 @@ def draw_states(
         Kind of exit and what to call it, in the order to show them.
     unit_days, until_days, ticks, words, gate, verticals
         As in `draw_curves`.
+    ax : Axes, optional
+        Where to draw it, as large as fits there; left out, on a figure of its own.
 
     Returns
     -------
@@ -129,12 +136,18 @@ def draw_states(
     shown = shown_until(curves, gate.threshold, until_days) / unit_days
     panels = [{arm: _steps(curves, state, arm, shown, unit_days) for arm in ARMS} for state, _ in states]
     time = _time_axis(curves, ticks, until_days / unit_days, unit_days, words, gate)
-    return _panels(panels, [label for _, label in states], time, verticals, words)
+    return _panels(panels, [label for _, label in states], time, verticals, words, ax)
 
 
 @rc_context(STYLE)
 def draw_released_curve(
-    curve: ReleasedCurve, *, unit_days: float, horizons: Sequence[float], words: Words, verticals: Sequence[float] = ()
+    curve: ReleasedCurve,
+    *,
+    unit_days: float,
+    horizons: Sequence[float],
+    words: Words,
+    verticals: Sequence[float] = (),
+    ax: Axes | None = None,
 ) -> Figure:
     """See a released curve: month by month, of rounded numbers only, with the released numbers under observation below.
 
@@ -149,17 +162,21 @@ def draw_released_curve(
     words : Words
     verticals : sequence of float, optional
         Horizons to mark with a dotted line.
+    ax : Axes, optional
+        Where to draw it, as large as fits there; left out, on a figure of its own.
 
     Returns
     -------
     Figure
     """
     time = _released_axis(curve, unit_days, horizons, words)
-    return _one_panel(_released_steps(curve, unit_days), time.until, time, [_place(one, curve, unit_days) for one in verticals], words)
+    return _one_panel(_released_steps(curve, unit_days), time.until, time, [_place(one, curve, unit_days) for one in verticals], words, ax)
 
 
 @rc_context(STYLE)
-def draw_released_states(curves: Sequence[tuple[str, ReleasedCurve]], *, unit_days: float, horizons: Sequence[float], words: Words) -> Figure:
+def draw_released_states(
+    curves: Sequence[tuple[str, ReleasedCurve]], *, unit_days: float, horizons: Sequence[float], words: Words, ax: Axes | None = None
+) -> Figure:
     """See released curves of each kind of exit, one panel under another on the same scale.
 
     Parameters
@@ -168,13 +185,15 @@ def draw_released_states(curves: Sequence[tuple[str, ReleasedCurve]], *, unit_da
         What to call the kind of exit, and its curve; they end in the same month.
     unit_days, horizons, words
         As in `draw_released_curve`.
+    ax : Axes, optional
+        Where to draw it, as large as fits there; left out, on a figure of its own.
 
     Returns
     -------
     Figure
     """
     panels = [_released_steps(curve, unit_days) for _, curve in curves]
-    return _panels(panels, [label for label, _ in curves], _released_axis(curves[0][1], unit_days, horizons, words), (), words)
+    return _panels(panels, [label for label, _ in curves], _released_axis(curves[0][1], unit_days, horizons, words), (), words, ax)
 
 
 def _released_steps(curve: ReleasedCurve, unit_days: float) -> dict[str, Steps]:
@@ -213,12 +232,12 @@ def _tick(tick: float, words: Words) -> str:
     return words.number(tick, 0 if float(round(tick, 1)).is_integer() else 1)
 
 
-def _one_panel(steps: Mapping[str, Steps], shown: float, time: TimeAxis, verticals: Sequence[float], words: Words) -> Figure:
+def _one_panel(steps: Mapping[str, Steps], shown: float, time: TimeAxis, verticals: Sequence[float], words: Words, ax: Axes | None) -> Figure:
     height = 200.0
     labels = place_labels(steps, shown, time, height, words)
     keys = None if labels.fit else arm_keys(words)
     top = lines_height(words.share_axis) + (keys.height if keys else 0) + 8
-    sheet = Sheet.of(top + height + time.height)
+    sheet = Sheet.of(top + height + time.height, ax)
     axes = sheet.panel(top, height, time.left, time.right)
     draw_arms(axes, steps, verticals)
     share_axis(axes, labels.limit, labels.ticks, words)
@@ -232,17 +251,19 @@ def _one_panel(steps: Mapping[str, Steps], shown: float, time: TimeAxis, vertica
             sheet.write(end, top + baseline, *lines, align="right", style=name_style(arm))
             start = end - text_width(lines[0], bold=True) - 5
             sheet.line([start - SWATCH, start], top + baseline - 3.8, arm_line(arm))
-    return sheet.figure
+    return sheet.finished()
 
 
-def _panels(panels: Sequence[Mapping[str, Steps]], names: Sequence[str], time: TimeAxis, verticals: Sequence[float], words: Words) -> Figure:
+def _panels(
+    panels: Sequence[Mapping[str, Steps]], names: Sequence[str], time: TimeAxis, verticals: Sequence[float], words: Words, ax: Axes | None
+) -> Figure:
     limit, levels = share_ticks(max(float(steps.high.max()) for panel in panels for steps in panel.values()), 4)
     keys = arm_keys(words)
     height, start = 105.0, lines_height(words.share_axis) + keys.height + 6
     titles = [wrap(label, WIDTH - time.left - EDGE, bold=True) for label in names]
     heads = np.cumsum([start, *(len(lines) * LEADING + 8 + height + 20 for lines in titles)])
     bottom = float(heads[-1]) - 20
-    sheet = Sheet.of(bottom + time.height)
+    sheet = Sheet.of(bottom + time.height, ax)
     for position, (panel, lines, head) in enumerate(zip(panels, titles, heads[:-1], strict=True)):
         top = float(head) + len(lines) * LEADING + 8
         axes = sheet.panel(top, height, time.left, time.right)
@@ -256,7 +277,7 @@ def _panels(panels: Sequence[Mapping[str, Steps]], names: Sequence[str], time: T
             axes.set_xticks(time.ticks, [])
     sheet.paragraph(0, words.share_axis)
     keys.draw(sheet, lines_height(words.share_axis))
-    return sheet.figure
+    return sheet.finished()
 
 
 def _steps(curves: Curves, state: str, arm: str, shown: float, unit_days: float) -> Steps:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evaluation.reporting.figures.page import (
@@ -16,7 +17,6 @@ from evaluation.reporting.figures.page import (
     GREY,
     INK,
     LEADING,
-    MASK,
     RULE,
     STYLE,
     TEXT_WIDTH,
@@ -28,6 +28,7 @@ from evaluation.reporting.figures.page import (
     lines_height,
     row_axes,
     text_width,
+    upright,
     wrap,
 )
 
@@ -87,7 +88,7 @@ class LimitRow:
 
 
 @rc_context(STYLE)
-def draw_designs(rows: Sequence[DesignRow], *, limit: float, keys: tuple[str, str], words: Words) -> Figure:
+def draw_designs(rows: Sequence[DesignRow], *, limit: float, keys: tuple[str, str], words: Words, ax: Axes | None = None) -> Figure:
     """See for every design how alike its groups are, and in words whom it keeps.
 
     Parameters
@@ -99,6 +100,8 @@ def draw_designs(rows: Sequence[DesignRow], *, limit: float, keys: tuple[str, st
     keys : (str, str)
         What to call the largest difference for everybody, and inside any group.
     words : Words
+    ax : Axes, optional
+        Where to draw it, as large as fits there; left out, on a figure of its own.
 
     Returns
     -------
@@ -107,28 +110,29 @@ def draw_designs(rows: Sequence[DesignRow], *, limit: float, keys: tuple[str, st
     values = np.array([[row.worst, row.worst_inside] for row in rows])
     reach = max(1.3 * limit, min(_FARTHEST * limit, float(np.nanmax(np.where(np.isfinite(values), values, np.nan), initial=0.0))))
     legend = flow([Key(keys[0], _ALL), *([Key(keys[1], _INSIDE)] if np.isfinite(values[:, 1]).any() else []), Key(words.limit, _LIMIT)])
-    heads = [[*wrap(row.label, TEXT_WIDTH), *wrap(row.text, TEXT_WIDTH)] for row in rows]
+    heads = [[*wrap(row.label, TEXT_WIDTH, bold=True), *wrap(row.text, TEXT_WIDTH)] for row in rows]
     tops = np.cumsum([0.0, *(len(lines) * LEADING + (24 if math.isfinite(row.worst) else 8) for lines, row in zip(heads, rows, strict=True))])
     top, height = legend.height + 10, float(tops[-1])
-    sheet = Sheet.of(top + height + 24 + lines_height(words.smd_axis))
+    sheet = Sheet.of(top + height + 24 + lines_height(words.smd_axis), ax)
     axes = sheet.panel(top, height, EDGE + 8, EDGE + 8)
     row_axes(axes, height, (-0.02 * reach, 1.04 * reach), words)
-    axes.axvline(0, color=RULE, linewidth=0.8)
-    axes.axvline(limit, **_LIMIT)
+    levels = [float(end) - 16 for end, row in zip(tops[1:], rows, strict=True) if math.isfinite(row.worst)]
+    upright(axes, 0, levels, 7, {"color": RULE, "linewidth": 0.8})
+    upright(axes, limit, levels, 7, _LIMIT)
     for row, lines, start, end in zip(rows, heads, tops[:-1], tops[1:], strict=True):
-        first = len(wrap(row.label, TEXT_WIDTH))
-        sheet.write(EDGE, top + float(start) + 11, *lines[:first], style={**MASK, "weight": "bold"})
-        sheet.write(EDGE, top + float(start) + 11 + first * LEADING, *lines[first:], style={**MASK, "color": GREY})
+        first = len(wrap(row.label, TEXT_WIDTH, bold=True))
+        sheet.write(EDGE, top + float(start) + 11, *lines[:first], style={"weight": "bold"})
+        sheet.write(EDGE, top + float(start) + 11 + first * LEADING, *lines[first:], style={"color": GREY})
         for value, style in ((row.worst_inside, _INSIDE), (row.worst, _ALL)):
             if math.isfinite(value):
                 axes.plot(min(value, reach), float(end) - 16, **{**style, "marker": style["marker"] if value <= reach else ">"}, clip_on=False)
     legend.draw(sheet, 0)
     sheet.paragraph(top + height + 20, words.smd_axis, centre=0)
-    return sheet.figure
+    return sheet.finished()
 
 
 @rc_context(STYLE)
-def draw_limits(rows: Sequence[LimitRow], *, sides: tuple[str, str], words: Words) -> Figure:
+def draw_limits(rows: Sequence[LimitRow], *, sides: tuple[str, str], words: Words, ax: Axes | None = None) -> Figure:
     """See every requirement on its own scale, the limit in the middle: twice as good at the right edge, half as good at the left.
 
     Parameters
@@ -138,6 +142,8 @@ def draw_limits(rows: Sequence[LimitRow], *, sides: tuple[str, str], words: Word
     sides : (str, str)
         What it means to lie to the left of the limit, and to the right.
     words : Words
+    ax : Axes, optional
+        Where to draw it, as large as fits there; left out, on a figure of its own.
 
     Returns
     -------
@@ -150,20 +156,20 @@ def draw_limits(rows: Sequence[LimitRow], *, sides: tuple[str, str], words: Word
     left, right = wrap(f"← {sides[0]}", WIDTH / 2 - 16), wrap(f"{sides[1]} →", WIDTH / 2 - 16)
     legend = flow([Key(words.limit, _LIMIT)])
     top = legend.height + 10
-    sheet = Sheet.of(top + height + 8 + max(len(left), len(right)) * LEADING)
+    sheet = Sheet.of(top + height + 8 + max(len(left), len(right)) * LEADING, ax)
     axes = sheet.panel(top, height, EDGE + 8, EDGE + 8)
     axes.set_ylim(height, 0)
     axes.set_xlim(-1.06, 1.06)
     axes.set_yticks([])
     axes.set_xticks([])
-    axes.axvline(0, **_LIMIT)
+    upright(axes, 0, [float(end) - 14 for end in tops[1:]], 8, _LIMIT)
     for row, label, text, start, end in zip(rows, labels, texts, tops[:-1], tops[1:], strict=True):
-        sheet.write(EDGE, top + float(start) + 11, *label, style=MASK)
-        sheet.write(WIDTH - EDGE, top + float(start) + 11, *text, align="right", style=MASK)
+        sheet.write(EDGE, top + float(start) + 11, *label)
+        sheet.write(WIDTH - EDGE, top + float(start) + 11, *text, align="right")
         place = float(np.clip(math.log2(row.room), -1, 1)) if row.room > 0 else -1.0
         axes.plot([0, place], [float(end) - 14] * 2, color=RULE, linewidth=1.2)
         axes.plot(place, float(end) - 14, **(_MET if row.met else _NOT_MET), clip_on=False)
     legend.draw(sheet, 0)
     sheet.write(EDGE, top + height + 14, *left, style={"color": GREY})
     sheet.write(WIDTH - EDGE, top + height + 14, *right, align="right", style={"color": GREY})
-    return sheet.figure
+    return sheet.finished()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evaluation.analysis.curves import ARMS
@@ -45,7 +46,9 @@ _WHOLE = 1e-6  # off a whole number, relative to 1: what rounding leaves of 0.1 
 
 
 @rc_context(STYLE)
-def draw_density(treated: Floats, control: Floats, weight_treated: Floats, weight_control: Floats, *, label: str, words: Words, gate: Gate) -> Figure:
+def draw_density(
+    treated: Floats, control: Floats, weight_treated: Floats, weight_control: Floats, *, label: str, words: Words, gate: Gate, ax: Axes | None = None
+) -> Figure:
     """See how a number is spread in both groups: everybody above, those who are compared, weighted, below.
 
     Parameters
@@ -59,6 +62,8 @@ def draw_density(treated: Floats, control: Floats, weight_treated: Floats, weigh
     words : Words
     gate : Gate
         Bins of too few people are left out.
+    ax : Axes, optional
+        Where to draw it, as large as fits there; left out, on a figure of its own.
 
     Returns
     -------
@@ -77,7 +82,7 @@ def draw_density(treated: Floats, control: Floats, weight_treated: Floats, weigh
     keys = flow([Key(words.arm(arm), {"color": LINE[arm], "linewidth": 2, "linestyle": DASH[arm]}, TEXT[arm]) for arm in ARMS])
     most = 8 if unit == 0 else max(min(8, round((edges[-1] - edges[0]) / unit)), 1)
     top, left = keys.height + lines_height(words.group_share_axis) + 6, max(text_width(words.percent(tick)) for tick in ticks) + 8 + EDGE
-    sheet = Sheet.of(top + 2 * (_PANEL + 44) + len(wrap(label, WIDTH - left - 2 * EDGE)) * LEADING + 2)
+    sheet = Sheet.of(top + 2 * (_PANEL + 44) + len(wrap(label, WIDTH - left - 2 * EDGE)) * LEADING + 2, ax)
     keys.draw(sheet, 0)
     sheet.paragraph(keys.height, words.group_share_axis)
     for when, arms in shares.items():
@@ -93,11 +98,11 @@ def draw_density(treated: Floats, control: Floats, weight_treated: Floats, weigh
             axes.stairs(arms[arm], edges, baseline=None, color=LINE[arm], linewidth=2, linestyle=DASH[arm])
         top += _PANEL + 44
     sheet.paragraph(top - 6, label, centre=left)
-    return sheet.figure
+    return sheet.finished()
 
 
 @rc_context(STYLE)
-def draw_bars(table: pd.DataFrame, *, words: Words) -> Figure:
+def draw_bars(table: pd.DataFrame, *, words: Words, ax: Axes | None = None) -> Figure:
     """See how large a share of either group has each level of a category: everybody on the left, those who are compared, weighted, on the right.
 
     Parameters
@@ -106,6 +111,8 @@ def draw_bars(table: pd.DataFrame, *, words: Words) -> Figure:
         A row per level, in the order they are to stand: label, and the shares mean_treated_before, mean_control_before, mean_treated and
         mean_control, as the balance table has them. A missing share is of too few people to be shown; whoever calls holds the gate.
     words : Words
+    ax : Axes, optional
+        Where to draw it, as large as fits there; left out, on a figure of its own.
 
     Returns
     -------
@@ -120,7 +127,7 @@ def draw_bars(table: pd.DataFrame, *, words: Words) -> Figure:
     lines = [wrap(str(label), TEXT_WIDTH) for label in table["label"]]
     heads = [wrap(when, width, bold=True) for when in panels]
     top = keys.height + max(map(len, heads)) * LEADING + 14
-    sheet = Sheet.of(top + sum(len(each) * LEADING + 2 * _BAR + 8 for each in lines) + 2)
+    sheet = Sheet.of(top + sum(len(each) * LEADING + 2 * _BAR + 8 for each in lines) + 2, ax)
     keys.draw(sheet, 0)
     for place, head in enumerate(heads):
         sheet.write(EDGE + place * (width + 16), keys.height + 15, *head, style={"weight": "bold"})
@@ -131,7 +138,7 @@ def draw_bars(table: pd.DataFrame, *, words: Words) -> Figure:
             for number, (arm, column) in enumerate(zip(ARMS, columns, strict=True)):
                 _bar(sheet, EDGE + place * (width + 16), top + number * _BAR, row[column], scale, arm, words)
         top += 2 * _BAR + 4
-    return sheet.figure
+    return sheet.finished()
 
 
 def _edges(treated: Floats, control: Floats, threshold: int) -> tuple[float, Floats]:

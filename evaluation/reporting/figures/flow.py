@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evaluation.reporting.figures.page import DASH, EDGE, GREY, LEADING, LINE, RULE, STYLE, TINT, WIDTH, Sheet, Words, name_style, text_width, wrap
@@ -39,7 +40,7 @@ class FlowStep:
 
 
 @rc_context(STYLE)
-def draw_flow(steps: Sequence[FlowStep], *, words: Words) -> Figure:
+def draw_flow(steps: Sequence[FlowStep], *, words: Words, ax: Axes | None = None) -> Figure:
     """See how the people of the registers became those compared: a lane for either side, a box for each step, and between them who was left out.
 
     Parameters
@@ -47,6 +48,8 @@ def draw_flow(steps: Sequence[FlowStep], *, words: Words) -> Figure:
     steps : sequence of FlowStep
         From the registers to the comparison.
     words : Words
+    ax : Axes, optional
+        Where to draw it, as large as fits there; left out, on a figure of its own.
 
     Returns
     -------
@@ -57,12 +60,12 @@ def draw_flow(steps: Sequence[FlowStep], *, words: Words) -> Figure:
     labels = [wrap(step.label, _LANE - 2 * _PAD) for step in steps]
     notes = [{arm: wrap(text, _LANE - 22) for arm, text in step.left_out.items()} for step in steps]
     boxes = [(len(lines) + 1) * LEADING + 2 * _PAD - 2 for lines in labels]
-    gaps = [0.0, *(max([_DROP, *(len(lines) * LEADING + 12 for lines in note.values())]) for note in notes[1:])]
-    tops, y = [], top
-    for gap, height in zip(gaps, boxes, strict=True):
-        tops.append(y + gap)
-        y += gap + height
-    sheet = Sheet.of(y + EDGE)
+    gaps = [max([_DROP, *(len(lines) * LEADING + 12 for lines in note.values())]) for note in notes]
+    tops, bottom = [], dict.fromkeys(_LEFT, 0.0)  # a lane of its own goes on beside the other's, and where both stand in one step they meet
+    for step, gap, height in zip(steps, gaps, boxes, strict=True):
+        tops.append(max(bottom[arm] + gap if bottom[arm] else top for arm in step.count))
+        bottom |= dict.fromkeys(step.count, tops[-1] + height)
+    sheet = Sheet.of(max(bottom.values()) + EDGE, ax)
     for arm, left in _LEFT.items():
         sheet.write(left, 11, *names[arm], style=name_style(arm))
         inside = [number for number, step in enumerate(steps) if arm in step.count]
@@ -80,4 +83,4 @@ def draw_flow(steps: Sequence[FlowStep], *, words: Words) -> Figure:
             count = step.count[arm]
             end = left + _LANE - _PAD if text_width(count, bold=True) <= _LANE - 2 * _PAD else left + _LANE
             sheet.write(end, tops[here] + height - _PAD - 1, count, align="right", style={"weight": "bold"})
-    return sheet.figure
+    return sheet.finished()

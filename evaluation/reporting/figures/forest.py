@@ -20,7 +20,6 @@ from evaluation.reporting.figures.page import (
     INK,
     LEADING,
     LINE,
-    MASK,
     RULE,
     STYLE,
     TEXT_WIDTH,
@@ -30,6 +29,7 @@ from evaluation.reporting.figures.page import (
     lines_height,
     row_axes,
     text_width,
+    upright,
     wrap,
 )
 
@@ -60,7 +60,7 @@ class ForestRow:
 
 
 @rc_context(STYLE)
-def draw_forest(rows: Sequence[ForestRow], *, words: Words, unit: str = "", reference_line: float = 0.0) -> Figure:
+def draw_forest(rows: Sequence[ForestRow], *, words: Words, unit: str = "", reference_line: float = 0.0, ax: Axes | None = None) -> Figure:
     """See the effect overall, in each group, and how the groups differ, each with its interval.
 
     Parameters
@@ -72,6 +72,8 @@ def draw_forest(rows: Sequence[ForestRow], *, words: Words, unit: str = "", refe
         Unit of the axis, written after its name.
     reference_line : float
         Where there is no effect.
+    ax : Axes, optional
+        Where to draw it, as large as fits there; left out, on a figure of its own.
 
     Returns
     -------
@@ -86,21 +88,22 @@ def draw_forest(rows: Sequence[ForestRow], *, words: Words, unit: str = "", refe
     fewer, more = wrap(f"← {words.fewer}", half), wrap(f"{words.more} →", half)
     words_height = max(len(fewer), len(more)) * LEADING
     height = float(tops[-1]) + 8
-    sheet = Sheet.of(height + 26 + words_height + lines_height(name))
+    sheet = Sheet.of(height + 26 + words_height + lines_height(name), ax)
     axes = sheet.panel(0, height, EDGE + 8, EDGE + 8)
     row_axes(axes, height, (low, high), words)
-    axes.axvline(reference_line, color=GREY, linewidth=1)
-    for row, head, gap, start in zip(rows, heads, gaps, tops[:-1], strict=True):
+    levels = [float(start) + gap + head.height - 12 for gap, head, start in zip(gaps, heads, tops[:-1], strict=True)]
+    upright(axes, reference_line, [level for level, row in zip(levels, rows, strict=True) if row.kind != "empty"], 7, {"color": GREY, "linewidth": 1})
+    for row, head, gap, start, level in zip(rows, heads, gaps, tops[:-1], levels, strict=True):
         top = float(start) + gap
         if gap > _NO_RULE:
             sheet.line([EDGE, WIDTH - EDGE], float(start) + gap / 2 - 1, {"color": RULE if gap == _BLOCK else GRID, "linewidth": 0.8})
         head.draw(sheet, top, row.kind)
         if row.kind != "empty":
-            _draw_interval(axes, row, top + head.height - 12, (low, high), reference_line)
+            _draw_interval(axes, row, level, (low, high), reference_line)
     sheet.write(EDGE, height + 32, *fewer, style={"color": GREY})
     sheet.write(WIDTH - EDGE, height + 32, *more, align="right", style={"color": GREY})
     sheet.paragraph(height + 22 + words_height, name, centre=0)
-    return sheet.figure
+    return sheet.finished()
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +115,7 @@ class _ForestHead:
     height: float
 
     def draw(self, sheet: Sheet, top: float, kind: str) -> None:
-        style = {**MASK, "weight": "bold" if kind == "overall" else "normal", "color": DIFFERENCE if kind == "difference" else INK}
+        style = {"weight": "bold" if kind == "overall" else "normal", "color": DIFFERENCE if kind == "difference" else INK}
         sheet.write(EDGE, top + 11, *self.label, style=style)
         if kind == "empty":
             sheet.write(EDGE, top + 11 + len(self.label) * LEADING, *self.text, style={**style, "color": GREY})

@@ -69,6 +69,7 @@ def draw_goal(
     texts: GoalTexts,
     words: Words,
     fan: Fan | None = None,
+    ax: Axes | None = None,
 ) -> Figure:
     """See the count grow towards each version of the goal, with a forecast where there is one.
 
@@ -85,6 +86,8 @@ def draw_goal(
     texts : GoalTexts
     words : Words
     fan : Fan, optional
+    ax : Axes, optional
+        Where to draw it, as large as fits there; left out, on a figure of its own.
 
     Returns
     -------
@@ -93,10 +96,10 @@ def draw_goal(
     highest = max([*exits, *(persons for _, persons in goals), *([] if fan is None else fan.high.tolist())])
     counts = round_ticks(0, highest * 1.05 or 1.0, 6)
     written = [words.number(count, 0) for count in counts]
-    left, right = max(map(text_width, written)) + 8 + EDGE, (_NAMES + EDGE + 6) if goals else EDGE + 8
+    left, right = max(map(text_width, written)) + 8 + EDGE, (_NAMES + EDGE + 10) if goals else EDGE + 8
     keys = flow([Key(texts.counted, _COUNTED, TEXT["treated"]), *([] if fan is None else [Key(texts.forecast, _FORECAST)])])
     top = lines_height(texts.axis) + keys.height + 8
-    sheet = Sheet.of(top + _PANEL + 22 + lines_height(texts.time))
+    sheet = Sheet.of(top + _PANEL + 22 + lines_height(texts.time), ax)
     axes = sheet.panel(top, _PANEL, left, right)
     last = max([*months, *([] if fan is None else fan.months.tolist()), *(place for place, _ in ticks)])
     axes.set_xlim(0, last or 1.0)
@@ -111,8 +114,8 @@ def draw_goal(
     _name_goals(sheet, axes, goals, top, highest * 1.05 or 1.0, WIDTH - right)
     sheet.paragraph(0, texts.axis)
     keys.draw(sheet, lines_height(texts.axis))
-    sheet.paragraph(top + _PANEL + 22, texts.time)
-    return sheet.figure
+    sheet.paragraph(top + _PANEL + 20, texts.time, centre=left, right=right)
+    return sheet.finished()
 
 
 def _name_goals(sheet: Sheet, axes: Axes, goals: Sequence[tuple[str, int]], top: float, limit: float, edge: float) -> None:
@@ -124,5 +127,5 @@ def _name_goals(sheet: Sheet, axes: Axes, goals: Sequence[tuple[str, int]], top:
         level = top + _PANEL * (1 - persons / limit)
         first = max(below + LEADING, level + 4)
         sheet.segment((edge, level), (edge + 6, first - 4), {"color": RULE, "linewidth": 0.8})
-        sheet.write(edge + 8, first, *lines, style={"color": DIFFERENCE})
+        sheet.write(edge + 10, first, *lines, style={"color": DIFFERENCE})
         below = first + (len(lines) - 1) * LEADING

@@ -17,7 +17,6 @@ from evaluation.reporting.figures.page import (
     GREY,
     INK,
     LEADING,
-    MASK,
     RULE,
     STYLE,
     TEXT_WIDTH,
@@ -29,7 +28,7 @@ from evaluation.reporting.figures.page import (
     fitting_ticks,
     flow,
     lines_height,
-    row_axes,
+    upright,
     wrap,
 )
 
@@ -39,11 +38,13 @@ _FILLED = {"marker": "o", "markersize": 6, "markerfacecolor": INK, "markeredgeco
 _CHANCE: dict[str, Any] = {"marker": "s", "markersize": 9, "markerfacecolor": "#ececec", "markeredgecolor": "#ececec", "linestyle": "none"}
 _MOST_ACROSS = 3  # panels beside each other: in a fourth of the page the numbers below a panel would meet
 _GAP = 16.0  # between them
+_LABEL = 0.5 * TEXT_WIDTH  # of a row, beside its marks
+_ROW = 17.0  # points a row of one line takes
 _LIMIT: dict[str, Any] = {"color": GREY, "linewidth": 1, "linestyle": (0, (3, 2))}
 
 
 @rc_context(STYLE)
-def draw_love(table: pd.DataFrame, *, limit: float, words: Words) -> Figure:
+def draw_love(table: pd.DataFrame, *, limit: float, words: Words, ax: Axes | None = None) -> Figure:
     """See how far apart the groups were before matching, and after: one row per covariate level, the farthest first.
 
     Parameters
@@ -53,6 +54,8 @@ def draw_love(table: pd.DataFrame, *, limit: float, words: Words) -> Figure:
     limit : float
         What the plan allows, drawn as a dashed line on either side.
     words : Words
+    ax : Axes, optional
+        Where to draw it, as large as fits there; left out, on a figure of its own.
 
     Returns
     -------
@@ -62,22 +65,29 @@ def draw_love(table: pd.DataFrame, *, limit: float, words: Words) -> Figure:
     values = rows[["smd_before", "smd_after"]].to_numpy(dtype=np.float64)
     reach = _reach(values, limit)
     keys = flow([Key(words.before, _HOLLOW), Key(words.after, _FILLED), Key(words.limit, _LIMIT)])
-    labels = [wrap(str(label), TEXT_WIDTH) for label in rows["label"]]
-    tops = np.cumsum([0.0, *(len(lines) * LEADING + 24 for lines in labels)])
-    top = keys.height + 10
-    sheet = Sheet.of(top + tops[-1] + 24 + lines_height(words.smd_axis))
-    axes = sheet.panel(top, float(tops[-1]), EDGE + 8, EDGE + 8)
-    row_axes(axes, float(tops[-1]), (-1.04 * reach, 1.04 * reach), words)
+    labels = [wrap(str(label), _LABEL) for label in rows["label"]]
+    tops = np.cumsum([4.0, *(_ROW + (len(lines) - 1) * (LEADING - 1) for lines in labels)])
+    top, left, height = keys.height + 6, EDGE + _LABEL + 12, float(tops[-1])
+    width = WIDTH - left - EDGE - 8
+    sheet = Sheet.of(top + height + 24 + lines_height(words.smd_axis), ax)
+    axes = sheet.panel(top, height, left, EDGE + 8)
+    axes.set_ylim(height, 0)
+    axes.set_xlim(-1.04 * reach, 1.04 * reach)
+    axes.set_yticks([])
+    axes.set_xticks(*fitting_ticks(-1.04 * reach, 1.04 * reach, width, words))
+    axes.axvline(0, color=RULE, linewidth=0.8)
+    for side in (-limit, limit):
+        axes.axvline(side, **_LIMIT)
     for lines, start in zip(labels, tops[:-1], strict=True):
-        sheet.write(EDGE, top + float(start) + 11, *lines, style=MASK)
-    _marks(axes, values, tops[1:] - 16, reach, limit)
+        sheet.write(EDGE, top + float(start) + 11, *lines)
+    _marks(axes, values, tops[:-1] + 7.5, reach, width)
     keys.draw(sheet, 0)
-    sheet.paragraph(top + float(tops[-1]) + 20, words.smd_axis, centre=0)
-    return sheet.figure
+    sheet.paragraph(top + height + 20, words.smd_axis, centre=left, right=EDGE + 8)
+    return sheet.finished()
 
 
 @rc_context(STYLE)
-def draw_love_panels(table: pd.DataFrame, *, limit: float, words: Words, chance: str = "") -> Figure:
+def draw_love_panels(table: pd.DataFrame, *, limit: float, words: Words, chance: str = "", ax: Axes | None = None) -> Figure:
     """See the same inside every group: one panel per group on one scale, the covariates named once, the farthest in any group first.
 
     Parameters
@@ -90,6 +100,8 @@ def draw_love_panels(table: pd.DataFrame, *, limit: float, words: Words, chance:
     words : Words
     chance : str, optional
         What to call the grey band of differences that chance alone makes in a group of this size; without it there is no band.
+    ax : Axes, optional
+        Where to draw it, as large as fits there; left out, on a figure of its own.
 
     Returns
     -------
@@ -109,12 +121,12 @@ def draw_love_panels(table: pd.DataFrame, *, limit: float, words: Words, chance:
     tiers = [list(groups)[start : start + across] for start in range(0, len(groups), across)]
     heads = [max(len(wrap(name, width, bold=True)) for name in tier) * LEADING + 8 for tier in tiers]
     tall = [head + float(tops[-1]) + 34 for head in heads]
-    sheet = Sheet.of(keys.height + 10 + sum(tall) + lines_height(words.smd_axis))
+    sheet = Sheet.of(keys.height + 10 + sum(tall) + lines_height(words.smd_axis), ax)
     keys.draw(sheet, 0)
     top = keys.height + 10
     for tier, head, height in zip(tiers, heads, tall, strict=True):
         for each, start in zip(lines, tops[:-1], strict=True):
-            sheet.write(EDGE, top + head + float(start) + 11, *each, style=MASK)
+            sheet.write(EDGE, top + head + float(start) + 11, *each)
         for place, name in enumerate(tier):
             left = EDGE + 8 + place * (width + _GAP)
             sheet.write(left, top + 11, *wrap(name, width, bold=True), style={"weight": "bold"})
@@ -126,10 +138,12 @@ def draw_love_panels(table: pd.DataFrame, *, limit: float, words: Words, chance:
             if chance and groups[name]["smd_chance"].notna().any():
                 band = float(groups[name]["smd_chance"].max())
                 axes.axvspan(-min(band, 1.04 * reach), min(band, 1.04 * reach), color=_CHANCE["markerfacecolor"], linewidth=0, zorder=0)
-            _marks(axes, groups[name][["smd_before", "smd_after"]].to_numpy(dtype=np.float64), tops[1:] - 16, reach, limit)
+            for at, style in ((0.0, {"color": RULE, "linewidth": 0.8}), (-limit, _LIMIT), (limit, _LIMIT)):
+                upright(axes, at, tops[1:] - 16, 7, style)
+            _marks(axes, groups[name][["smd_before", "smd_after"]].to_numpy(dtype=np.float64), tops[1:] - 16, reach, width)
         top += height
     sheet.paragraph(top - 12, words.smd_axis, centre=0)
-    return sheet.figure
+    return sheet.finished()
 
 
 def _reach(values: Floats, limit: float) -> float:
@@ -138,23 +152,19 @@ def _reach(values: Floats, limit: float) -> float:
     return max(float(near.max(initial=0.01)), 1.6 * limit)
 
 
-def _marks(axes: Axes, values: Floats, levels: Floats, reach: float, limit: float) -> None:
-    """Draw before and after of every row, joined by a line, and what they are held against."""
-    axes.axvline(0, color=RULE, linewidth=0.8)
-    for side in (-limit, limit):
-        axes.axvline(side, **_LIMIT)
+def _marks(axes: Axes, values: Floats, levels: Floats, reach: float, width: float) -> None:
+    """Draw before and after of every row, joined by a line."""
     for level, (before, after) in zip(map(float, levels), values, strict=True):
         axes.plot(np.clip([before, after], -reach, reach), [level, level], color=RULE, linewidth=1.2)
-        _mark(axes, before, level, reach, _HOLLOW, inset=10 if abs(after) > reach else 0)
+        _mark(axes, before, level, reach, _HOLLOW, inset=10 * 2.08 * reach / width if abs(after) > reach else 0)
         _mark(axes, after, level, reach, _FILLED, inset=0)
 
 
 def _mark(axes: Axes, value: float, level: float, reach: float, style: Style, *, inset: float) -> None:
-    """Draw one difference, or an arrow `inset` points inside the edge where it lies beyond it."""
+    """Draw one difference, or an arrow so far inside the edge where it lies beyond it."""
     if math.isnan(value):
         return
     if abs(value) > _FARTHEST_SMD:
-        per_point = (axes.get_xlim()[1] - axes.get_xlim()[0]) / (axes.get_position().width * WIDTH)
-        axes.plot(np.copysign(reach - inset * per_point, value), level, **{**style, "marker": ">" if value > 0 else "<"}, clip_on=False)
+        axes.plot(np.copysign(reach - inset, value), level, **{**style, "marker": ">" if value > 0 else "<"}, clip_on=False)
     else:
         axes.plot(value, level, **style, clip_on=False)

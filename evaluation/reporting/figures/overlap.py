@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evaluation.analysis.curves import ARMS
@@ -48,6 +49,7 @@ def draw_overlap(
     words: Words,
     gate: Gate,
     rules: ReleaseRules | None = None,
+    ax: Axes | None = None,
 ) -> Figure:
     """See whether the two groups share the range of propensities: the treated upwards, the controls downwards.
 
@@ -62,6 +64,8 @@ def draw_overlap(
         Bars of too few people are left out.
     rules : ReleaseRules, optional
         Shares are rounded as its counts are; left out, they are not.
+    ax : Axes, optional
+        Where to draw it, as large as fits there; left out, on a figure of its own.
 
     Returns
     -------
@@ -75,7 +79,7 @@ def draw_overlap(
 
     keys = flow([Key(words.everybody, _square("#e6e6e6", GREY)), Key(words.compared, _square(GREY, GREY))])
     top, height, name = lines_height(words.group_share_axis) + keys.height + 8, 215.0, 18.0
-    sheet = Sheet.of(top + height + 22 + lines_height(words.score_axis))
+    sheet = Sheet.of(top + height + 22 + lines_height(words.score_axis), ax)
     ticks = [step * count for count in range(-down, up + 1)]
     left = max(text_width(words.percent(abs(tick))) for tick in ticks) + 8 + EDGE
     axes = sheet.panel(top, height, left, EDGE + 14)
@@ -98,11 +102,13 @@ def draw_overlap(
     sheet.write(left + 2, top + 12, words.treated, style=name_style("treated"))
     sheet.write(left + 2, top + height - 6, words.control, style=name_style("control"))
     sheet.paragraph(top + height + 20, words.score_axis, centre=left)
-    return sheet.figure
+    return sheet.finished()
 
 
 @rc_context(STYLE)
-def draw_preference(preference_treated: Floats, preference_control: Floats, *, axis: str, band: str, words: Words, gate: Gate) -> Figure:
+def draw_preference(
+    preference_treated: Floats, preference_control: Floats, *, axis: str, band: str, words: Words, gate: Gate, ax: Axes | None = None
+) -> Figure:
     """See for how many either side was a real possibility: where the two groups' preference scores lie, and the band of equipoise.
 
     Parameters
@@ -114,6 +120,8 @@ def draw_preference(preference_treated: Floats, preference_control: Floats, *, a
     words : Words
     gate : Gate
         Shares of too few people are left out.
+    ax : Axes, optional
+        Where to draw it, as large as fits there; left out, on a figure of its own.
 
     Returns
     -------
@@ -129,7 +137,7 @@ def draw_preference(preference_treated: Floats, preference_control: Floats, *, a
     arms = [Key(words.arm(arm), {"color": LINE[arm], "linestyle": DASH[arm], "linewidth": 2}, TEXT[arm]) for arm in ARMS]
     keys = flow([*arms, Key(band, _square(_BAND, GREY))])
     top, height = lines_height(words.group_share_axis) + keys.height + 8, 190.0
-    sheet = Sheet.of(top + height + 22 + lines_height(axis))
+    sheet = Sheet.of(top + height + 22 + lines_height(axis), ax)
     left = max(text_width(words.percent(tick)) for tick in ticks) + 8 + EDGE
     axes = sheet.panel(top, height, left, EDGE + 14)
     axes.set_ylim(0, ticks[-1])
@@ -146,7 +154,7 @@ def draw_preference(preference_treated: Floats, preference_control: Floats, *, a
     sheet.paragraph(0, words.group_share_axis)
     keys.draw(sheet, lines_height(words.group_share_axis))
     sheet.paragraph(top + height + 20, axis, centre=left)
-    return sheet.figure
+    return sheet.finished()
 
 
 def _square(face: str, edge: str) -> dict[str, Any]:

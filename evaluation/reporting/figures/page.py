@@ -25,6 +25,8 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.textpath import text_to_path
+from matplotlib.transforms import Transform
+from numpy.typing import ArrayLike
 
 INK, GREY, RULE, GRID = "#1a1a1a", "#595959", "#8c8c8c", "#dedede"
 LINE = {"treated": "#0072B2", "control": "#D55E00"}
@@ -38,6 +40,7 @@ TEXT_WIDTH = WIDTH - 2 * EDGE
 LEADING = 14.0  # from line to line
 SWATCH = 20.0  # a piece of line in a key
 _SIZE = 10.5
+_TICK = 3.5  # long, and from its end to its number
 _APART = 8.0  # from number to number on an axis
 
 Style = Mapping[str, Any]
@@ -57,7 +60,9 @@ STYLE: dict[Any, Any] = {
     "axes.spines.left": False,
     "xtick.color": RULE,
     "xtick.labelcolor": INK,
-    "xtick.major.size": 3.5,
+    "xtick.major.size": _TICK,
+    "xtick.major.pad": _TICK,
+    "ytick.major.pad": _TICK,
     "ytick.labelcolor": INK,
     "ytick.major.size": 0,
     "grid.color": GRID,
@@ -117,37 +122,91 @@ class Words:
 
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    """A page measured in points from its top left corner."""
+    """A page measured in points from its top left corner: a figure of its own, or laid as large as it fits over axes that somebody gives.
 
-    figure: Figure
+    Attributes
+    ----------
+    canvas : Figure or Axes
+        What it is drawn on.
+    height : float
+        Points.
+    left : float
+        Where it begins, as a share of the canvas's width.
+    point : (float, float)
+        What one point takes, as shares of the canvas's width and height.
+    scale : float
+        How much larger or smaller than by itself: texts follow it, so that none meets another.
+    """
+
+    canvas: Figure | Axes
     height: float
+    left: float
+    point: tuple[float, float]
+    scale: float
 
     @classmethod
-    def of(cls, height: float) -> Sheet:
-        """Take an empty page so tall."""
-        return cls(Figure(figsize=(WIDTH / 72, height / 72)), height)
+    def of(cls, height: float, ax: Axes | None = None) -> Sheet:
+        """Take an empty page so tall; on `ax`, which shows nothing else from then on, if it is given."""
+        if ax is None:
+            return cls(Figure(figsize=(WIDTH / 72, height / 72)), height, 0.0, (1 / WIDTH, 1 / height), 1.0)
+        ax.set_axis_off()
+        dots = ax.figure.figure.dpi  # of the whole figure, where the axes stand in a part of it
+        room = ax.bbox.width * 72 / dots, ax.bbox.height * 72 / dots
+        scale = min(room[0] / WIDTH, room[1] / height)
+        return cls(ax, height, (1 - scale * WIDTH / room[0]) / 2, (scale / room[0], scale / room[1]), scale)
+
+    def finished(self) -> Figure:
+        """Give the figure that it is part of, with lines and marks as large as the page."""
+        if isinstance(self.canvas, Figure):
+            return self.canvas
+        for axes in (self.canvas, *self.canvas.child_axes):
+            drawings: list[Any] = [*axes.lines, *axes.patches, *axes.collections]
+            for drawn in drawings:
+                drawn.set_linewidth(np.multiply(drawn.get_linewidth(), self.scale))
+            for line in axes.lines:
+                line.set_markersize(line.get_markersize() * self.scale)
+                line.set_markeredgewidth(line.get_markeredgewidth() * self.scale)
+        return self.canvas.figure.figure
 
     def panel(self, top: float, height: float, left: float, right: float) -> Axes:
         """Give axes in that part of the page; `left` and `right` are margins."""
-        return self.figure.add_axes((left / WIDTH, 1 - (top + height) / self.height, (WIDTH - left - right) / WIDTH, height / self.height))
+        x, y = self._place(left, top + height)
+        box = x, y, (WIDTH - left - right) * self.point[0], height * self.point[1]
+        if isinstance(self.canvas, Figure):
+            return self.canvas.add_axes(box)
+        panel = self.canvas.inset_axes(box, zorder=0)  # below what is written on the page
+        panel.tick_params(labelsize=_SIZE * self.scale, pad=_TICK * self.scale)
+        panel.tick_params(axis="x", length=_TICK * self.scale)
+        return panel
 
     def write(self, x: float, baseline: float, *lines: str, align: _Align = "left", style: Style = MappingProxyType({})) -> None:
         """Write lines, the first on `baseline`."""
+        looks = {"fontsize": _SIZE * self.scale, "transform": self._whole, "horizontalalignment": align, "verticalalignment": "baseline", **style}
         for number, line in enumerate(lines):
-            y = 1 - (baseline + number * LEADING) / self.height
-            self.figure.text(x / WIDTH, y, line, horizontalalignment=align, verticalalignment="baseline", **style)
+            self.canvas.text(*self._place(x, baseline + number * LEADING), line, **looks)
 
-    def paragraph(self, top: float, text: str, *, centre: float | None = None) -> None:
-        """Write text as wide as the page: from the left, or in the middle of what lies right of `centre`."""
+    @property
+    def _whole(self) -> Transform:
+        return self.canvas.transFigure if isinstance(self.canvas, Figure) else self.canvas.transAxes
+
+    def _place(self, x: float, y: float) -> tuple[float, float]:
+        """Say where on the canvas a point of the page lies."""
+        return self.left + x * self.point[0], 1 - y * self.point[1]
+
+    def paragraph(self, top: float, text: str, *, centre: float | None = None, right: float = 0.0) -> None:
+        """Write text as wide as the page: from the left, or in the middle between the margins `centre` and `right`, as far as it fits there."""
+        lines = wrap(text, TEXT_WIDTH)
         if centre is None:
-            self.write(EDGE, top + 11, *wrap(text, TEXT_WIDTH))
+            self.write(EDGE, top + 11, *lines)
         else:
-            self.write((centre + WIDTH) / 2, top + 11, *wrap(text, WIDTH - centre - 2 * EDGE), align="center")
+            half = max(map(text_width, lines)) / 2
+            middle = min(max((centre + WIDTH - right) / 2, EDGE + half), WIDTH - EDGE - half)
+            self.write(middle, top + 11, *lines, align="center")
 
     def segment(self, start: tuple[float, float], stop: tuple[float, float], style: Style) -> None:
         """Draw a line from one place to another, each as right and down."""
-        ends = np.array([start, stop]) / [WIDTH, self.height]
-        self.figure.add_artist(Line2D(ends[:, 0], 1 - ends[:, 1], transform=self.figure.transFigure, **style))
+        ends = np.array([self._place(*start), self._place(*stop)])
+        self.canvas.add_artist(Line2D(ends[:, 0], ends[:, 1], transform=self._whole, **style))
 
     def arrow(self, x: float, top: float, bottom: float, style: Style) -> None:
         """Draw an arrow down."""
@@ -157,13 +216,13 @@ class Sheet:
 
     def box(self, left: float, top: float, width: float, height: float, style: Style) -> None:
         """Draw a rectangle."""
-        corner = left / WIDTH, 1 - (top + height) / self.height
-        self.figure.add_artist(Rectangle(corner, width / WIDTH, height / self.height, transform=self.figure.transFigure, **style))
+        corner = self._place(left, top + height)
+        self.canvas.add_artist(Rectangle(corner, width * self.point[0], height * self.point[1], transform=self._whole, **style))
 
     def line(self, x: Sequence[float], y: float, style: Style) -> None:
         """Draw a level line, or a mark where `x` is one position."""
-        ends = np.array(x) / WIDTH
-        self.figure.add_artist(Line2D(ends, np.full(len(ends), 1 - y / self.height), transform=self.figure.transFigure, **style))
+        places = np.array([self._place(each, y) for each in x])
+        self.canvas.add_artist(Line2D(places[:, 0], places[:, 1], transform=self._whole, **style))
 
 
 @dataclass(frozen=True, eq=False)
@@ -272,6 +331,12 @@ def row_axes(axes: Axes, height: float, limits: tuple[float, float], words: Word
     positions = round_ticks(*limits, 8)
     decimals = _decimals(nice_step(limits[1] - limits[0], 8))
     axes.set_xticks(positions, [words.number(tick, decimals) for tick in positions])
+
+
+def upright(axes: Axes, x: float, levels: ArrayLike, half: float, style: Style) -> None:
+    """Draw a line at `x` beside each row, `half` of it above the row's level and half below, so that it runs through no words between the rows."""
+    at = np.asarray(levels, dtype=np.float64)
+    axes.vlines(np.full(len(at), x), at - half, at + half, **style)
 
 
 def name_style(arm: str) -> dict[str, Any]:

@@ -6,16 +6,18 @@ import math
 from collections.abc import Sequence
 
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evaluation.reporting.figures.forest import ForestRow
-from evaluation.reporting.figures.page import DIFFERENCE, EDGE, GREY, LEADING, STYLE, Sheet, Words, lines_height, round_ticks, text_width
+from evaluation.reporting.figures.page import DIFFERENCE, EDGE, GREY, MASK, STYLE, Sheet, Words, lines_height, round_ticks, text_width
 
-_PANEL = 190.0
+_PANEL = 200.0
+_WORDS = 22.0  # points that a line of words takes within the panel
 
 
 @rc_context(STYLE)
-def draw_points(rows: Sequence[ForestRow], times: Sequence[float], *, words: Words) -> Figure:
+def draw_points(rows: Sequence[ForestRow], times: Sequence[float], *, words: Words, ax: Axes | None = None) -> Figure:
     """See a difference at one time after another, each with its interval, above and below no difference.
 
     Parameters
@@ -25,6 +27,8 @@ def draw_points(rows: Sequence[ForestRow], times: Sequence[float], *, words: Wor
     times : sequence of float, as many
         Where on the time axis.
     words : Words
+    ax : Axes, optional
+        Where to draw it, as large as fits there; left out, on a figure of its own.
 
     Returns
     -------
@@ -33,11 +37,12 @@ def draw_points(rows: Sequence[ForestRow], times: Sequence[float], *, words: Wor
     shown = [(time, row) for time, row in zip(times, rows, strict=True) if row.kind != "empty"]
     numbers = [0.0, *(end for _, row in shown for end in (row.low, row.high) if math.isfinite(end))]
     span = (max(numbers) - min(numbers)) or 1.0
-    low, high = min(numbers) - 0.12 * span, max(numbers) + 0.12 * span
+    room = span * _WORDS / (_PANEL - 2 * _WORDS)  # above and below every interval, for the words on either side of no difference
+    low, high = min(numbers) - room, max(numbers) + room
     ticks = round_ticks(low, high, 6)
     written = [words.number(tick, 0 if all(tick == round(tick) for tick in ticks) else 1) for tick in ticks]
-    left, top = max(map(text_width, written)) + 8 + EDGE, lines_height(words.difference_axis) + LEADING + 8
-    sheet = Sheet.of(top + _PANEL + 22 + LEADING + lines_height(words.time_axis))
+    left, top = max(map(text_width, written)) + 8 + EDGE, lines_height(words.difference_axis) + 8
+    sheet = Sheet.of(top + _PANEL + 22 + lines_height(words.time_axis), ax)
     axes = sheet.panel(top, _PANEL, left, EDGE + 16)
     axes.set_ylim(low, high)
     axes.set_yticks(ticks, written)
@@ -51,7 +56,7 @@ def draw_points(rows: Sequence[ForestRow], times: Sequence[float], *, words: Wor
         axes.plot([time, time], [row.low, row.high], "_", color=DIFFERENCE, markersize=9, markeredgewidth=1.6)
         axes.plot(time, row.value, "o", markersize=8, markerfacecolor="white", markeredgecolor=DIFFERENCE, markeredgewidth=1.8)
     sheet.paragraph(0, words.difference_axis)
-    sheet.write(left, top - 8, f"↑ {words.more}", style={"color": GREY})
-    sheet.write(left, top + _PANEL + 34, f"↓ {words.fewer}", style={"color": GREY})
-    sheet.paragraph(top + _PANEL + 22 + LEADING, words.time_axis)
-    return sheet.figure
+    sheet.write(left + 3, top + 11, f"↑ {words.more}", style={"color": GREY, **MASK})
+    sheet.write(left + 3, top + _PANEL - 5, f"↓ {words.fewer}", style={"color": GREY, **MASK})
+    sheet.paragraph(top + _PANEL + 20, words.time_axis, centre=left)
+    return sheet.finished()

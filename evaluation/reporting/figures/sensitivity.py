@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evaluation.reporting.figures.page import (
@@ -37,6 +38,7 @@ from evaluation.reporting.figures.page import (
 
 _LABEL = 0.53 * TEXT_WIDTH  # what is left beside it still shows an interval of two points in a range of thirty
 _ROW = 15.0
+_SQUARE = {"marker": "s", "markersize": 9, "markerfacecolor": TINT["control"], "markeredgecolor": TINT["control"], "linestyle": "none"}
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class ProbeRow:
 
 
 @rc_context(STYLE)
-def draw_sensitivity(baseline: ProbeRow, rows: Sequence[ProbeRow], *, words: Words) -> Figure:
+def draw_sensitivity(baseline: ProbeRow, rows: Sequence[ProbeRow], *, words: Words, ax: Axes | None = None) -> Figure:
     """See the study's answer and every other one beside it: the band is the interval of the study's own.
 
     Parameters
@@ -69,6 +71,8 @@ def draw_sensitivity(baseline: ProbeRow, rows: Sequence[ProbeRow], *, words: Wor
     rows : sequence of ProbeRow
         In the order to show them.
     words : Words
+    ax : Axes, optional
+        Where to draw it, as large as fits there; left out, on a figure of its own.
 
     Returns
     -------
@@ -82,7 +86,7 @@ def draw_sensitivity(baseline: ProbeRow, rows: Sequence[ProbeRow], *, words: Wor
     numbers = [value for row in (baseline, *rows) for value in (row.value, row.low, row.high) if math.isfinite(value)]
     low, high = min([0.0, *numbers]), max([0.0, *numbers])
     limits = low - 0.03 * (high - low), high + 0.03 * (high - low)
-    sheet = Sheet.of(height + 26 + lines_height(words.difference_axis))
+    sheet = Sheet.of(height + 26 + lines_height(words.difference_axis), ax)
     axes = sheet.panel(0, height, left, right)
     axes.set_ylim(height, 0)
     axes.set_xlim(*limits)
@@ -101,11 +105,13 @@ def draw_sensitivity(baseline: ProbeRow, rows: Sequence[ProbeRow], *, words: Wor
         axes.plot([row.low, row.high], [middle, middle], color=color, linewidth=1.6, solid_capstyle="butt")
         axes.plot(row.value, middle, marker="D" if place == 0 else "o", markersize=6.5 if place == 0 else 5, color=color)
     sheet.paragraph(height + 20, words.difference_axis, centre=0)
-    return sheet.figure
+    return sheet.finished()
 
 
 @rc_context(STYLE)
-def draw_tipping(line: pd.DataFrame, *, usual: float, sides: tuple[str, str], names: tuple[str, str, str], words: Words) -> Figure:
+def draw_tipping(
+    line: pd.DataFrame, *, usual: float, sides: tuple[str, str], names: tuple[str, str, str], words: Words, ax: Axes | None = None
+) -> Figure:
     """See for which shares of the lost the difference would be gone: above the line it turns, and between the dashes it is uncertain.
 
     Parameters
@@ -119,20 +125,23 @@ def draw_tipping(line: pd.DataFrame, *, usual: float, sides: tuple[str, str], na
     names : (str, str, str)
         Of the level axis, of the upright one, and of the mark.
     words : Words
+    ax : Axes, optional
+        Where to draw it, as large as fits there; left out, on a figure of its own.
 
     Returns
     -------
     Figure
     """
-    side = WIDTH - 62 - EDGE - 22  # room for half of the last number
+    shares = [0, 0.25, 0.5, 0.75, 1]
+    left = max(text_width(words.percent(share)) for share in shares) + 8 + EDGE
+    side = WIDTH - left - EDGE - 22  # room for half of the last number
     upright = wrap(names[1], TEXT_WIDTH)
-    turned = flow([Key(sides[1], {"color": TINT["control"], "linewidth": 9})])
+    turned = flow([Key(sides[1], _SQUARE)])
     top = len(upright) * LEADING + turned.height + 12
-    sheet = Sheet.of(top + side + 24 + lines_height(names[0]))
+    sheet = Sheet.of(top + side + 24 + lines_height(names[0]), ax)
     turned.draw(sheet, 0)
     sheet.write(EDGE, turned.height + 15, *upright)
-    axes = sheet.panel(top, side, 62, EDGE + 22)
-    shares = [0, 0.25, 0.5, 0.75, 1]
+    axes = sheet.panel(top, side, left, EDGE + 22)
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     axes.set_xticks(shares, [words.percent(share) for share in shares])
@@ -146,7 +155,8 @@ def draw_tipping(line: pd.DataFrame, *, usual: float, sides: tuple[str, str], na
         axes.plot(x, end, color=DIFFERENCE, linewidth=1, linestyle=(0, (3, 2)))
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8)
     axes.plot(usual, usual, marker="o", markersize=7, color=INK)
-    axes.annotate(names[2], (usual, usual), (6, -12), textcoords="offset points", color=INK, **MASK)
-    axes.text(0.97, 0.04, "\n".join(wrap(sides[0], 0.6 * side)), ha="right", va="bottom", color=GREY, **MASK)
-    sheet.paragraph(top + side + 18, names[0], centre=62)
-    return sheet.figure
+    sheet.write(left + usual * side + 7, top + (1 - usual) * side + 15, names[2], style=MASK)
+    below = wrap(sides[0], 0.6 * side)
+    sheet.write(left + side - 8, top + side - 10 - (len(below) - 1) * LEADING, *below, align="right", style={"color": GREY, **MASK})
+    sheet.paragraph(top + side + 18, names[0], centre=left)
+    return sheet.finished()

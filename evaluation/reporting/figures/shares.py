@@ -22,10 +22,13 @@ AREAS = ("#0072B2", "#56B4E9", "#009E73", "#F0E442", "#E69F00", "#D55E00", "#CC7
 _PANEL = 232.0
 _NAMES = 128.0  # points right of a panel for the names of its areas
 _LEADER = 12.0
+_APART = 3.0  # between names, so that one of two lines is not read as two
 
 
 @rc_context(STYLE)
-def draw_shares(shares: Mapping[str, Floats], labels: Sequence[str], *, months: Sequence[int], ticks: Sequence[int], words: Words) -> Figure:
+def draw_shares(
+    shares: Mapping[str, Floats], labels: Sequence[str], *, months: Sequence[int], ticks: Sequence[int], words: Words, ax: Axes | None = None
+) -> Figure:
     """See how either arm is spread over the states in each month, stacked to the whole, each area named at its end.
 
     Parameters
@@ -38,6 +41,8 @@ def draw_shares(shares: Mapping[str, Floats], labels: Sequence[str], *, months: 
     ticks : sequence of int
         Months to write on the time axis.
     words : Words
+    ax : Axes, optional
+        Where to draw it, as large as fits there; left out, on a figure of its own.
 
     Returns
     -------
@@ -46,11 +51,11 @@ def draw_shares(shares: Mapping[str, Floats], labels: Sequence[str], *, months: 
     names = [wrap(label, _NAMES) for label in labels]
     left = text_width(words.percent(1)) + 8 + EDGE
     right = _NAMES + _LEADER + 8 + EDGE
-    panel = max(_PANEL, sum(len(lines) * LEADING for lines in names) + 4)
+    panel = max(_PANEL, sum(len(lines) * LEADING + _APART for lines in names) + 4)
     head = lines_height(words.share_axis) + 4
     titles = {arm: wrap(words.arm(arm), WIDTH - left - EDGE, bold=True) for arm in ARMS}
     heights = [len(titles[arm]) * LEADING + 8 + panel + 24 for arm in ARMS]
-    sheet = Sheet.of(head + sum(heights) + lines_height(words.time_axis))
+    sheet = Sheet.of(head + sum(heights) + lines_height(words.time_axis), ax)
     top = head
     for arm, height in zip(ARMS, heights, strict=True):
         sheet.write(left, top + 11, *titles[arm], style=name_style(arm))
@@ -60,8 +65,8 @@ def draw_shares(shares: Mapping[str, Floats], labels: Sequence[str], *, months: 
         _name_areas(sheet, names, shares[arm][-1], under, panel, WIDTH - right)
         top += height
     sheet.paragraph(0, words.share_axis)
-    sheet.paragraph(top - 2, words.time_axis)
-    return sheet.figure
+    sheet.paragraph(top - 2, words.time_axis, centre=left, right=right)
+    return sheet.finished()
 
 
 def _draw_areas(axes: Axes, shares: Floats, months: Sequence[int], ticks: Sequence[int], words: Words) -> None:
@@ -74,13 +79,13 @@ def _draw_areas(axes: Axes, shares: Floats, months: Sequence[int], ticks: Sequen
 
 def _name_areas(sheet: Sheet, names: Sequence[list[str]], ends: Floats, top: float, panel: float, edge: float) -> None:
     """Write each area's name beside its end, moved as little as keeps the names apart, with a line from the area to its name."""
-    height = np.array([len(lines) * LEADING for lines in names])
+    height = np.array([len(lines) * LEADING + _APART for lines in names])
     middle = panel * (1 - (np.cumsum(ends) - ends / 2))
     place = spread_apart(middle, height, panel)
     for number, (lines, at, wish) in enumerate(zip(names, place, middle, strict=True)):
         sheet.segment((edge, top + wish), (edge + _LEADER - 3, top + at), {"color": RULE, "linewidth": 0.8})
         sheet.box(edge + _LEADER - 3, top + at - 4, 8, 8, {"facecolor": AREAS[number], "edgecolor": INK, "linewidth": 0.5})
-        sheet.write(edge + _LEADER + 8, top + at - height[number] / 2 + 10.5, *lines)
+        sheet.write(edge + _LEADER + 8, top + at - len(lines) * LEADING / 2 + 10.5, *lines)
 
 
 def spread_apart(middle: Floats, height: Floats, room: float) -> Floats:

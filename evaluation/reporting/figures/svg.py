@@ -15,10 +15,7 @@ from evaluation.reporting.figures.page import STYLE
 _REFERENCE = re.compile(r"(?<=url\(#)[^)]+")
 _LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
 _TRANSLATION = re.compile(r"translate\([^)]*\)")
-_NUMBER = re.compile(r"-?[\d.]+")
 _COMMAND = re.compile(r"([A-Za-z])([^A-Za-z]*)")
-_GLYPH_UNITS = 64  # matplotlib draws letters in 64ths of a point
-_GLYPH_SCALE = f"scale({1 / _GLYPH_UNITS})"
 _COORDINATES = ("d", "x", "y", "width", "height")
 
 
@@ -46,6 +43,7 @@ def svg_text(figure: Figure, *, name: str, title: str, description: str) -> str:
         for child in list(parent):
             if _local(child.tag) in ("metadata", "style"):  # its one rule, for every element, would reach the page around the figure
                 parent.remove(child)
+    _drop_spaces(root)
     used = dict.fromkeys(old for element in root.iter() for old in _references(element))
     names = {old: f"{name}-{number}" for number, old in enumerate(used, start=1)}
     for element in root.iter():
@@ -65,59 +63,13 @@ def svg_text(figure: Figure, *, name: str, title: str, description: str) -> str:
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def one_path_per_text(svg: ElementTree.Element) -> ElementTree.Element:
-    """Draw each text as one path instead of a reference for each letter, for a reader that is slow with references.
-
-    Parameters
-    ----------
-    svg : Element
-        As `svg_text` gives it; changed in place.
-
-    Returns
-    -------
-    Element
-        The same one. It looks the same, and is longer as text.
-    """
-    glyphs = {element.get("id", ""): element for element in svg.iter() if _local(element.tag) == "path" and element.get("transform") == _GLYPH_SCALE}
-    relative = {name: _relative(glyph.get("d", "")) for name, glyph in glyphs.items()}
-    for group in list(svg.iter()):
-        letters = [child for child in group if _local(child.tag) == "use" and child.get("href", "")[1:] in glyphs]
-        if letters:
-            strokes = [f"M{_place(letter)}{relative[letter.get('href', '')[1:]]}" for letter in letters]
-            for letter in letters:
-                group.remove(letter)
-            tag = letters[0].tag.replace("use", "path")
-            group.append(ElementTree.Element(tag, {"d": "".join(strokes), "transform": _GLYPH_SCALE}))
-    for parent in list(svg.iter()):
-        for child in [child for child in parent if child.get("id", "") in glyphs]:
-            parent.remove(child)
-    return svg
-
-
-def _place(letter: ElementTree.Element) -> str:
-    """Say where a letter stands, in the units its outline is drawn in."""
-    moved = _TRANSLATION.search(letter.get("transform", ""))
-    return " ".join(f"{float(number) * _GLYPH_UNITS:.0f}" for number in _NUMBER.findall(moved.group())) if moved else "0 0"
-
-
-def _relative(path: str) -> str:
-    """Write an outline with every point told from the one before, so that it can be drawn anywhere."""
-    here, began, parts = (0.0, 0.0), (0.0, 0.0), []
-    for letter, rest in _COMMAND.findall(path):
-        numbers = [float(number) for number in rest.split()]
-        if letter in "Hh":
-            numbers = [numbers[0], here[1]]
-        elif letter in "Vv":
-            numbers = [here[0], numbers[0]]
-        if letter in "Zz":
-            here = began
-            parts.append("z")
-            continue
-        points = list(zip(numbers[::2], numbers[1::2], strict=True))
-        parts.append({"H": "l", "V": "l"}.get(letter, letter.lower()) + " ".join(f"{x - here[0]:g} {y - here[1]:g}" for x, y in points))
-        here = points[-1]
-        began = here if letter == "M" else began
-    return "".join(parts)
+def _drop_spaces(root: ElementTree.Element) -> None:
+    """Take away letters without an outline: SVG 1.1 wants one for every path."""
+    blank = {element.attrib["id"] for element in root.iter() if _local(element.tag) == "path" and "id" in element.attrib and not element.get("d")}
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if child.get("id") in blank or (_local(child.tag) == "use" and blank.intersection(_references(child))):
+                parent.remove(child)
 
 
 def _local(tag: str) -> str:
