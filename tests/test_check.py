@@ -19,7 +19,8 @@ from evaluation.registers.profile import profile_registers
 from evaluation.registers.reading import TYPES
 from evaluation.registers.store import Registers, open_store
 from evaluation.reporting import check
-from evaluation.reporting.check import YEARS_SHOWN, write_check
+from evaluation.reporting.check import write_check
+from evaluation.reporting.profile import YEARS_SHOWN
 
 CONTRACT = load_contract()
 LANGUAGES = get_args(Language)

@@ -29,11 +29,12 @@ from evaluation.design.verdict import DesignLimits, judge_design
 from evaluation.design.weighting import WeightingSpec, weight_cohort, weight_report
 from evaluation.errors import InputError, UnmatchedWarning
 from evaluation.plan import TablePlan, read_plan
+from evaluation.reporting.balance import support_table
+from evaluation.reporting.designs import designs_table
 from evaluation.reporting.disclosure import HIDDEN, Gate
-from evaluation.reporting.method import method_section
+from evaluation.reporting.method import method_section, weights_table
 from evaluation.reporting.scene import Scene
 from evaluation.reporting.sections import compose_page
-from evaluation.reporting.tables import designs_table, support_table, weights_table
 from evaluation.reporting.wording import Voice
 from evaluation.study import Design, design_study
 

@@ -15,7 +15,7 @@ from evaluation.release.balance_counts import balance_cell, balance_counts, diff
 from evaluation.release.released import release_counts
 from evaluation.release.rules import ReleaseRules, release_rules
 from evaluation.release.study_counts import design_counts, people_cell, study_counts
-from evaluation.reporting import tables
+from evaluation.reporting.balance import balance_labels, balance_table
 from evaluation.reporting.scene import scene_of
 from evaluation.study import Study, analyse_study, design_study
 
@@ -74,7 +74,7 @@ def test_a_difference_does_not_give_a_share_of_few_back(threshold: int, told: bo
     """An attacker who somehow knew the other side's share to the last person tries every count and keeps those that would have looked the same."""
     study = under(analysed(), threshold)
     look, design = scene_of(study, "en"), study.design
-    table, n = tables.balance_labels(design, look), design.cohort.n_treated
+    table, n = balance_labels(design, look), design.cohort.n_treated
     (row,) = table[(table["variable"] == "reason") & (table["level"] == "new")].to_dict("records")
     share = np.arange(1, n) / n
     step = difference_step(design.balance.table.loc[6].to_dict(), design, look.rules) or 0.01  # exact ones are written with two decimals
@@ -97,7 +97,7 @@ def test_means_are_told_in_steps_no_person_reaches_half_of() -> None:
         without = [np.average(np.delete(age[inside], one), weights=np.delete(weights[inside], one)) for one in range(0, len(inside), 40)]
         assert np.abs(np.array(without) - whole).max() <= step / 2 * 1.01  # a hundredth for what is not of first order
     look = scene_of(study, "en")
-    (row,) = [cells for cells in tables.balance_table(design, look).rows if cells[0] == look.covariate("age", "")]
+    (row,) = [cells for cells in balance_table(design, look).rows if cells[0] == look.covariate("age", "")]
     assert all(float(cell) / step == pytest.approx(round(float(cell) / step), abs=1e-6) for cell in row[1:3])
     assert mean_step(design, "no column", RULES) is None
 

@@ -1,6 +1,7 @@
 """Every message in both languages, every number in its language's form, and no sentence that says more than its interval."""
 
 import ast
+import datetime as dt
 import math
 import re
 import tomllib
@@ -31,7 +32,7 @@ from evaluation.reporting import figures
 from evaluation.reporting.journey_tables import ELSEWHERE, PLACES
 from evaluation.reporting.report import render_report
 from evaluation.reporting.states import PARTS
-from evaluation.reporting.wording import Voice, check_sentence, check_value, excludes_zero, sentence_case
+from evaluation.reporting.wording import Voice, check_cells, check_sentence, check_value, excludes_zero, sentence_case
 from evaluation.sensitivity.certainty import GRADES, ConcernName
 from evaluation.sensitivity.rows import Why
 from evaluation.study import Study, analyse_study, design_study
@@ -296,8 +297,40 @@ def test_an_interval_on_one_side_of_zero_excludes_it() -> None:
     ],
 )
 def test_a_failed_check_is_told_with_its_value_and_limit_in_its_own_unit(check: Check, sentence: str) -> None:
-    assert check_sentence(check, SV) == sentence
+    assert check_sentence(check, SV, SV.count) == sentence
     assert check_value(check, SV, check.value) in sentence
+
+
+@pytest.mark.hand
+@pytest.mark.parametrize(
+    ("name", "value", "limit", "said"),
+    [
+        ("share_treated_kept", 0.996, 1.0, ("99.6 per cent", "at least 100.0 per cent")),
+        ("share_treated_kept", 0.89996, 0.9, ("89.996 per cent", "at least 90.000 per cent")),
+        ("share_treated_kept", 0.8999999, 0.9, ("just under 90 per cent", "at least 90 per cent")),
+        ("share_treated_kept", 0.92, 0.9, ("just under 90 per cent", "at least 90 per cent")),  # of counts rounded upwards
+        ("equipoise", 0.1996, 0.2, ("19.96 per cent", "at least 20.00 per cent")),
+        ("effective_control", 49.6, 50, ("just under 50", "at least 50")),
+        ("minimal_detectable_effect", 0.0504, 0.05, ("5.04 percentage points", "at most 5.00 percentage points")),
+        ("worst_smd", 0.10004, 0.1, ("0.10004", "at most 0.10000")),
+        ("worst_smd", 0.1 + 1e-9, 0.1, ("just over 0.100", "at most 0.100")),
+    ],
+)
+def test_a_value_that_failed_is_never_written_as_its_limit(name: CheckName, value: float, limit: float, said: tuple[str, str]) -> None:
+    check = Check(name, value, limit, passed=False, at_least=said[1].startswith("at least"))
+    assert check_cells(check, EN, EN.count)[1:] == (*said, "✗ not met")
+
+
+@pytest.mark.hand
+def test_a_value_that_passed_is_written_with_the_decimals_that_are_read() -> None:
+    check = Check("share_treated_kept", 0.996, 0.995, passed=True, at_least=True)
+    assert check_cells(check, SV, SV.count)[1:] == ("100 procent", "minst 100 procent", "✓ klarat")
+
+
+@pytest.mark.hand
+def test_days_and_months_are_written_as_each_language_does() -> None:
+    day = dt.date(2023, 2, 1)
+    assert (SV.day(day), EN.day(day), SV.month(day), EN.month(day)) == ("1 februari 2023", "1 February 2023", "februari 2023", "February 2023")
 
 
 @pytest.mark.hand

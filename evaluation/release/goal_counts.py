@@ -53,9 +53,7 @@ def unplaced_cell(phase: str) -> str:
 
 def counted_until(found: GoalFollowUp, phase: str) -> dt.date:
     """Give the month's end by which a phase is counted: the last one before the phase ended, or of all."""
-    dates = found.spec.phases.get(phase)
-    until = found.until if dates is None else min(dates.ends, found.until)
-    return counted_month(found, phase, until) or found.until
+    return counted_month(found, phase, _ends(found, phase)) or found.until
 
 
 def counted_month(found: GoalFollowUp, phase: str, day: dt.date) -> dt.date | None:

@@ -12,7 +12,7 @@ from collections import defaultdict
 from itertools import combinations
 
 from evaluation.analysis.curves import ARMS
-from evaluation.analysis.effects import Arm, Effects
+from evaluation.analysis.effects import Effects
 from evaluation.analysis.goals import ALL
 from evaluation.release.balance_counts import balance_cell, balance_counts
 from evaluation.release.counts import Counts, join_counts
@@ -55,33 +55,34 @@ def study_counts(study: Study, rules: ReleaseRules | None = None) -> Counts:
     Counts
         Cells named as the functions of this room name them. Groups that add up to their arm are parts of a sum, others lie within it.
     """
-    cells: dict[str, int] = {}
-    having: list[tuple[str, str]] = []
-    nested: list[tuple[str, str]] = []
-    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
     rules = rules or ReleaseRules()
-    _add_arms(study.effects, None, cells, having, nested, rules)
+    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
+    parts = [_of_arms(study.effects, None, rules)]
     for found in (study.registered, study.exploratory):
-        for (by, level), effects in found.effects.items():
+        for group, effects in found.effects.items():
+            people = {arm: people_cell(arm, group) for arm in ARMS}
             for arm in ARMS:
-                groups[arm, by].append(people_cell(arm, (by, level)))
+                groups[arm, group[0]].append(people[arm])
             if isinstance(effects, Effects):
-                _add_arms(effects, (by, level), cells, having, nested, rules, only=study.design.plan.primary_days)
+                parts.append(_of_arms(effects, group, rules, only=study.design.plan.primary_days))
             else:
-                cells |= {people_cell("treated", (by, level)): effects.treated, people_cell("control", (by, level)): effects.control}
+                parts.append(Counts({people["treated"]: effects.treated, people["control"]: effects.control}))
+    cells = {name: count for part in parts for name, count in part.cells.items()}
+    nested = [pair for part in parts for pair in part.nested]
     sums = []
-    for (arm, _), parts in groups.items():
-        if sum(cells[part] for part in parts) == cells[arm]:
-            sums.append((arm, tuple(parts)))
+    for (arm, _), members in groups.items():
+        if sum(cells[member] for member in members) == cells[arm]:
+            sums.append((arm, tuple(members)))
         else:
-            nested += [(arm, part) for part in parts if cells[part] <= cells[arm]]
+            nested += [(arm, member) for member in members if cells[member] <= cells[arm]]
     nested += _add_steps(study.design, cells)
+    having = [pair for part in parts for pair in part.having]
     balance = balance_counts(study.design)
     named = {people_cell("treated", of): balance_cell("treated", *of) for found in (study.registered, study.exploratory) for of in found.effects}
     same = [(group, cell) for group, cell in named.items() if balance.cells.get(cell) == cells[group]]  # the same people under two names
     nested += [pair for one, other in same for pair in ((one, other), (other, one))]
     counts = Counts({**cells, **balance.cells}, (*sums, *balance.sums), (*having, *balance.having), tuple(nested))
-    return counts if study.goals is None else _with_goals(counts, study, rules)
+    return _with_goals(counts, study, rules)
 
 
 def design_counts(design: Design) -> Counts:
@@ -102,7 +103,7 @@ def design_counts(design: Design) -> Counts:
 
 
 def _with_goals(counts: Counts, study: Study, rules: ReleaseRules) -> Counts:
-    """Put everybody who started beside the study's participants, who are among them, group by group."""
+    """Put everybody who started beside the study's participants, who are among them, group by group; nothing where no goals are followed."""
     goals = study.goals
     if goals is None:
         return counts
@@ -113,20 +114,14 @@ def _with_goals(counts: Counts, study: Study, rules: ReleaseRules) -> Counts:
     return link_to_study(join_counts(counts, goal_counts(goals, rules)), participants)
 
 
-def _add_arms(
-    effects: Effects,
-    group: tuple[str, str] | None,
-    cells: dict[str, int],
-    having: list[tuple[str, str]],
-    nested: list[tuple[str, str]],
-    rules: ReleaseRules,
-    only: float | None = None,
-) -> None:
+def _of_arms(effects: Effects, group: tuple[str, str] | None, rules: ReleaseRules, only: float | None = None) -> Counts:
+    """Count the people of either arm, those followed to each horizon, or the `only` one, and those with success by it."""
+    cells: dict[str, int] = {}
+    having: list[tuple[str, str]] = []
+    nested: list[tuple[str, str]] = []
     for name in ARMS:
-        arm: Arm = effects.arms[name]
-        people = people_cell(name, group)
+        arm, people, successes = effects.arms[name], people_cell(name, group), list[str]()
         cells[people] = arm.n
-        successes = []
         for horizon, share in arm.risk.items():
             if only not in (None, horizon):
                 continue
@@ -136,6 +131,7 @@ def _add_arms(
             having.append((followed, success))
             successes.append(success)
         nested += [(later, earlier) for earlier, later in combinations(successes, 2) if cells[earlier] <= cells[later]]
+    return Counts(cells, having=tuple(having), nested=tuple(nested))
 
 
 def _add_steps(design: Design, cells: dict[str, int]) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from evaluation.plan import RegisterPlan
 from evaluation.reporting import journey, tables
 from evaluation.reporting.blocks import Block, Paragraph, Section
 from evaluation.reporting.scene import Scene, sure
-from evaluation.reporting.wording import check_sentence, sentence_case
+from evaluation.reporting.wording import sentence_case
 from evaluation.study import Study
 
 
@@ -15,7 +15,7 @@ def answer_section(study: Study, scene: Scene) -> Section:
     """Answer the question of the study, or say that its design cannot."""
     voice = scene.voice
     if not study.design.verdict.passed:
-        failed = "; ".join(check_sentence(tables.released_check(check, study.design, scene), voice) for check in study.design.verdict.failed)
+        failed = tables.failed_requirements(study.design, scene)
         blocks: tuple[Block, ...] = (Paragraph(voice("unsupported_lead"), "lead"), Paragraph(voice("verdict_failed", checks=failed)))
         return Section("answer", voice("answer"), blocks, "answer unsupported")
     offered = [Paragraph(voice("from_the_offer"))] if scene.from_offer else []

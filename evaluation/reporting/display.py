@@ -15,18 +15,18 @@ import pandas as pd
 
 from evaluation.analysis.curves import ARMS
 from evaluation.analysis.effects import Arm, Effects
-from evaluation.analysis.estimates import Estimate
 from evaluation.analysis.outcomes import TimeUnit
-from evaluation.analysis.subgroups import EmptyGroup, SubgroupEffects
+from evaluation.analysis.subgroups import SubgroupEffects
 from evaluation.design.balance import Balance
 from evaluation.design.cohort import Cohort, count_people
 from evaluation.design.comparison import Comparison
 from evaluation.design.verdict import DesignLimits, Verdict
 from evaluation.errors import InputError, Problem
 from evaluation.reporting.disclosure import HIDDEN, Gate
+from evaluation.reporting.group_display import SIDES, breakdown_table, plainly, points, tests_table
 from evaluation.reporting.shown import Shown
 from evaluation.reporting.tables import Table
-from evaluation.reporting.wording import Voice, check_value, design_name
+from evaluation.reporting.wording import Voice, check_cells, design_name
 from evaluation.sensitivity.certainty import Certainty
 from evaluation.sensitivity.rows import Row
 from evaluation.sensitivity.table import Sensitivity
@@ -34,7 +34,6 @@ from evaluation.study import Design, Study
 
 MOST_ROWS = 30  # of a table that may be long: more than a screen is read by `to_frame`, where it can be sorted
 USUAL_THRESHOLD = 10  # the plan's own where it says nothing else
-SIDES = ("Treated", "Controls")
 INTERVAL = "Interval"
 
 _session = Gate(0)
@@ -148,15 +147,7 @@ def _(result: Balance, gate: Gate, voice: Voice) -> Shown:
 def _(result: Verdict, gate: Gate, voice: Voice) -> Shown:
     failed = len(result.failed)
     title = "Verdict: every requirement met" if result.passed else f"Verdict: {failed} of {len(result.checks)} requirements not met"
-    rows = tuple(
-        (
-            voice(check.name),
-            gate.count(round(check.value), voice.count) if check.name == "effective_control" else check_value(check, voice, check.value),
-            voice("at_least" if check.at_least else "at_most", limit=check_value(check, voice, check.limit)),
-            voice("passed" if check.passed else "failed"),
-        )
-        for check in result.checks
-    )
+    rows = tuple(check_cells(check, voice, lambda value: gate.count(round(value), voice.count)) for check in result.checks)
     head = (voice("requirement"), voice("value"), voice("limit"), voice("outcome"))
     return Shown(title, (), (Table("Requirements", head, rows, tuple("" if check.passed else "bad" for check in result.checks)),))
 
@@ -169,7 +160,7 @@ def _(result: Effects, gate: Gate, voice: Voice) -> Shown:
     rows: list[tuple[str, ...]] = []
     for days, difference in result.risk_difference.items():
         levels = [gate.share(arm.risk[days].value, arm.risk[days].n, lambda share: voice.percent_sign(share, 1)) for arm in arms]
-        rows.append((f"Share by {voice.span(days)}", *levels, *(_nothing(2) if HIDDEN in levels else _points(difference, voice))))
+        rows.append((f"Share by {voice.span(days)}", *levels, *(_nothing(2) if HIDDEN in levels else points(difference, voice))))
     gap, means = result.rmst_difference, [arm.rmst for arm in arms]
     if gap is not None:
         own = [voice.number(mean.value) for mean in means if mean is not None]
@@ -186,16 +177,9 @@ def _(result: Effects, gate: Gate, voice: Voice) -> Shown:
 
 @_shown.register
 def _(result: SubgroupEffects, gate: Gate, voice: Voice) -> Shown:
-    tables = []
-    for by in dict.fromkeys(by for by, _ in result.effects):
-        tables.append(_breakdown(by, result, gate, voice))
-    tests = [
-        (f"{row['by']}, {_measure(row['measure'], voice)}", voice.p_number(row["p_value"]), voice.p_number(row["p_holm"]))
-        for row in result.interaction_tests.to_dict("records")
-        if not any(_few(found, gate) for (by, _), found in result.effects.items() if by == row["by"])
-    ]
-    if tests:
-        tables.append(Table("Do the effects differ?", ("Breakdown and measure", "p", "p, Holm"), tuple(tests)))
+    tables = [breakdown_table(by, result, gate, voice) for by in dict.fromkeys(by for by, _ in result.effects)]
+    tests = tests_table(result, gate, voice)
+    tables += [] if tests is None else [tests]
     return Shown("Effects by group", (), tuple(tables), ("Read the differences, not which group's interval holds zero.",) if tables else ())
 
 
@@ -219,12 +203,9 @@ def _(result: Study, gate: Gate, voice: Voice) -> Shown:
 @_shown.register
 def _(result: Sensitivity, gate: Gate, voice: Voice) -> Shown:
     ran = [row for row in result.rows if row.ran and not _tells(row, gate)]
-    if len(ran) > MOST_ROWS:  # the farthest answers, and every null and bound
-        room = MOST_ROWS - sum(row.kind != "answer" for row in ran)
-        answers = [row for row in ran if row.kind == "answer"][: max(room, MOST_ROWS // 2)]
-        kept = [*answers, *(row for row in ran if row.kind != "answer")]
-    else:
-        kept = ran
+    others = [row for row in ran if row.kind != "answer"]
+    answers = [row for row in ran if row.kind == "answer"]
+    kept = ran if len(ran) <= MOST_ROWS else [*answers[: max(MOST_ROWS - len(others), MOST_ROWS // 2)], *others]  # the farthest, every null and bound
     lines = [row for row in (result.baseline, *kept) if row is not result.baseline or not _tells(row, gate)]
     rows = tuple((f"{row.probe} {row.setting}".strip(), row.kind, *_answer(row, voice), _moved(row, result, voice)) for row in lines)
     facts = (("Asked at", voice.span(result.horizon_days)), ("Could not be run", voice.count(len(result.not_run))))
@@ -255,71 +236,8 @@ def _steps(attrition: pd.DataFrame, gate: Gate, voice: Voice) -> Table:
         hidden = gate.hides_steps(counts).tolist() if counts else []
         cells = iter([HIDDEN if hide else gate.count(count, voice.count) for count, hide in zip(counts, hidden, strict=True)])
         columns.append([next(cells) if there else "–" for there in known])
-    names = [voice(f"step_{step}") if voice.has(f"step_{step}") else _plainly(str(step)) for step in attrition["step"]]
+    names = [voice(f"step_{step}") if voice.has(f"step_{step}") else plainly(str(step)) for step in attrition["step"]]
     return Table("People at each step", ("Step", *SIDES), tuple(zip(names, *columns, strict=True)))
-
-
-def _plainly(key: str) -> str:
-    return key.replace("_", " ").capitalize()
-
-
-def _breakdown(by: str, result: SubgroupEffects, gate: Gate, voice: Voice) -> Table:
-    groups = {level: found for (breakdown, level), found in result.effects.items() if breakdown == by}
-    measures = list(dict.fromkeys(name for found in groups.values() if isinstance(found, Effects) for name in found.estimates()))
-    sizes = {level: _sizes(found) for level, found in groups.items()}
-    withheld = [_beside_few([size[place] for size in sizes.values()], gate) for place in range(len(ARMS))]
-    rows = []
-    for number, (level, found) in enumerate(groups.items()):
-        counts = [HIDDEN if withheld[place][number] else gate.count(size, voice.count) for place, size in enumerate(sizes[level])]
-        if isinstance(found, EmptyGroup):
-            cells = [_plainly(found.reason), *[""] * (len(measures) - 1)][: len(measures)]
-        else:
-            few, own = _few(found, gate), found.estimates()
-            cells = [HIDDEN if few else _effect(own[name], name, voice) if name in own else "–" for name in measures]
-        rows.append((level, *counts, *cells))
-    for level, reference in dict.fromkeys((level, reference) for breakdown, level, reference, _ in result.differences if breakdown == by):
-        few = any(_few(groups[group], gate) for group in (level, reference))
-        gaps = [result.differences.get((by, level, reference, name)) for name in measures]
-        cells = [HIDDEN if few else "–" if gap is None else _effect(gap, name, voice) for gap, name in zip(gaps, measures, strict=True)]
-        rows.append((f"{level} minus {reference}", "", "", *cells))
-    marks = tuple("" if row < len(groups) else "difference" for row in range(len(rows)))
-    return Table(by, ("Group", *SIDES, *(_measure(name, voice) for name in measures)), tuple(rows), marks)
-
-
-def _sizes(found: Effects | EmptyGroup) -> tuple[int, int]:
-    return (found.treated, found.control) if isinstance(found, EmptyGroup) else (found.arms["treated"].n, found.arms["control"].n)
-
-
-def _beside_few(counts: Sequence[int], gate: Gate) -> list[bool]:
-    """Say which counts must go beside those of few, which their total would otherwise give away; those of few say "<10" themselves."""
-    total = sum(counts)
-    if not total:
-        return [False] * len(counts)
-    hidden = gate.hides_parts(np.array(counts, dtype=np.float64).reshape(-1, 1) / total, [total])
-    return [bool(hide) and not gate.hides(count) for count, hide in zip(counts, hidden, strict=True)]
-
-
-def _few(found: Effects | EmptyGroup, gate: Gate) -> bool:
-    """Say whether the effects in a group would tell of few people, with or without success."""
-    return isinstance(found, Effects) and any(gate.hides_outcome(arm.n, arm.events) for arm in found.arms.values())
-
-
-def _measure(name: str, voice: Voice) -> str:
-    kind, _, days = name.partition("_")
-    return f"Share by {voice.span(float(days))}" if kind == "risk" else {"rmst": "Mean days", "log_hazard_ratio": "Hazard ratio"}[name]
-
-
-def _effect(estimate: Estimate, measure: str, voice: Voice) -> str:
-    if measure == "log_hazard_ratio":  # of a difference: the ratio of two ratios
-        value, low, high = (math.exp(end) for end in (estimate.value, estimate.low, estimate.high))
-        return f"{voice.number(value, 2)} ({voice.range(low, high, 2)})"
-    if measure == "rmst":
-        return f"{voice.signed(estimate.value)} ({voice.range(estimate.low, estimate.high, signed=True)})"
-    return "{} ({})".format(*_points(estimate, voice))
-
-
-def _points(estimate: Estimate, voice: Voice) -> tuple[str, str]:
-    return f"{voice.points(estimate)} pp", voice.point_range(estimate)
 
 
 def _people(arms: Sequence[Arm], gate: Gate, voice: Voice) -> str:

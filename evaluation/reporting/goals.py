@@ -7,32 +7,23 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
-from babel.dates import format_date
 
 from evaluation.analysis.goal_forecast import Forecast
 from evaluation.analysis.goals import ALL, GoalFollowUp, GoalVersion, PublishedCount
 from evaluation.release.goal_counts import (
     QUARTER,
-    counted_month,
     counted_until,
-    goal_counts,
-    left_cell,
     published_day,
     quarter_days,
-    reached_cell,
-    started_cell,
-    unplaced_cell,
-    within_cell,
 )
-from evaluation.release.released import ReleasedCounts, release_counts, release_proportion
 from evaluation.release.rules import bounds_of
 from evaluation.reporting import figures
 from evaluation.reporting.blocks import Block, Items, Paragraph, Rows, Section, Subheading, picture, spoken
 from evaluation.reporting.figures.goals import Fan, GoalTexts, draw_goal
-from evaluation.reporting.scene import Scene, figure_words, once
+from evaluation.reporting.goal_numbers import counted, forecast_released, share_within, unplaced_sentences
+from evaluation.reporting.scene import Scene, figure_words
 from evaluation.reporting.tables import Table
 from evaluation.reporting.wording import sentence_case
 
@@ -55,7 +46,7 @@ def goals_section(found: GoalFollowUp, scene: Scene) -> Section:
         blocks.append(Paragraph(voice("goals_forecast_note")))
     level = voice.number(100 * found.spec.level, 0)
     blocks.append(Paragraph(voice("goals_within_note", level=level)))
-    blocks += [Paragraph(said) for said in _unplaced(found, scene)]
+    blocks += [Paragraph(said) for said in unplaced_sentences(found, scene)]
     blocks += [Paragraph(voice("goals_hidden_note"))] if scene.gate.threshold else []
     return Section("goals", voice("goals"), tuple(blocks))
 
@@ -65,7 +56,7 @@ def versions_table(found: GoalFollowUp, scene: Scene) -> Table:
     voice, rows = scene.voice, []
     for one in found.versions:
         share = ("–", "–") if one.of is None else (voice.count(one.of), voice.number(100 * one.persons / one.of))
-        decided = "–" if one.decided is None else _day(one.decided, scene)
+        decided = "–" if one.decided is None else voice.day(one.decided)
         rows.append((_version(one, scene), voice.count(one.persons), *share, decided, one.source.within(voice.language)))
     keys = ("goal", "persons", "of", "share", "decided", "source")
     return Table(voice("goals_versions_table"), tuple(voice(f"goals_{key}") for key in keys), tuple(rows))
@@ -75,13 +66,13 @@ def attained_table(found: GoalFollowUp, scene: Scene) -> Table:
     """Show each goal about work or studies beside the project's own count when its phase ended, or so far."""
     voice, rows = scene.voice, []
     for phase in found.phases:
-        started, exits = _counted(found, phase, counted_until(found, phase), scene)
+        started, exits = counted(found, phase, counted_until(found, phase), scene)
         for persons, versions in _distinct(found, phase):
             attained = "–" if exits is None else voice.number(100 * exits / persons)
             name = voice("goals_version", phase=phase, version=voice.listing(versions))
             rows.append((name, voice.count(persons), scene.shown(started), scene.shown(exits), attained))
     keys = ("goal", "persons", "started", "exits", "attained")
-    return Table(voice("goals_table", day=_day(found.until, scene)), tuple(voice(f"goals_{key}") for key in keys), tuple(rows))
+    return Table(voice("goals_table", day=voice.day(found.until)), tuple(voice(f"goals_{key}") for key in keys), tuple(rows))
 
 
 def published_table(found: GoalFollowUp, scene: Scene) -> Table:
@@ -89,8 +80,8 @@ def published_table(found: GoalFollowUp, scene: Scene) -> Table:
     voice, rows = scene.voice, []
     for one in found.spec.published:
         day = published_day(found, one.goal, one.until)
-        ours = ("–", "–") if day is None else tuple(map(scene.shown, _counted(found, one.goal, day, scene)))
-        until = "–" if one.until is None else _day(one.until, scene)
+        ours = ("–", "–") if day is None else tuple(map(scene.shown, counted(found, one.goal, day, scene)))
+        until = "–" if one.until is None else voice.day(one.until)
         rows.append((voice("goals_phase", phase=one.goal), _published(one, scene), until, *ours, one.source.within(voice.language)))
     head = (
         voice("goals_goal"),
@@ -106,11 +97,11 @@ def published_table(found: GoalFollowUp, scene: Scene) -> Table:
 def quarters_table(found: GoalFollowUp, phase: str, scene: Scene) -> Table:
     """Show the count at the end of each quarter, then the forecast."""
     voice = scene.voice
-    rows = [(_month(day, scene), *map(scene.shown, _counted(found, phase, day, scene))) for day in quarter_days(found, phase)]
-    forecast = _as_released(found, phase, found.forecasts.get(phase), scene)
+    rows = [(voice.month(day), *map(scene.shown, counted(found, phase, day, scene))) for day in quarter_days(found, phase)]
+    forecast = forecast_released(found, phase, found.forecasts.get(phase), scene)
     if forecast is not None:
         rows += [
-            (f"{_month(day, scene)}, {voice('goals_expected').lower()}", "–", voice.range(round(low), round(high), 0))
+            (f"{voice.month(day)}, {voice('goals_expected').lower()}", "–", voice.range(round(low), round(high), 0))
             for day, low, high in zip(forecast.months, forecast.low, forecast.high, strict=True)
             if day.month % QUARTER == 0 or day == forecast.months[-1]
         ]
@@ -127,11 +118,11 @@ def groups_table(found: GoalFollowUp, phase: str, scene: Scene) -> Table:
         levels = found.monthly.loc[(found.monthly["phase"] == phase) & (found.monthly["by"] == by), "level"]
         for level in scene.in_order(by, sorted(levels.unique())):
             label = voice("goals_everybody") if by == ALL else sentence_case(scene.level(by, level))
-            cells = map(scene.shown, _counted(found, phase, day, scene, by, level))
-            rows.append((label, *cells, *(_share(found, phase, (by, level), months, scene) for months in horizons)))
+            cells = map(scene.shown, counted(found, phase, day, scene, by, level))
+            rows.append((label, *cells, *(share_within(found, phase, (by, level), months, scene) for months in horizons)))
             marks.append("strong" if by == ALL else "")
     head = (voice("goals_group"), voice("goals_started"), voice("goals_exits"), *(voice("goals_within", months=months) for months in horizons))
-    return Table(voice("goals_groups_table", phase=phase, day=_day(day, scene)), head, tuple(rows), tuple(marks))
+    return Table(voice("goals_groups_table", phase=phase, day=voice.day(day)), head, tuple(rows), tuple(marks))
 
 
 # --- a phase
@@ -140,10 +131,10 @@ def groups_table(found: GoalFollowUp, phase: str, scene: Scene) -> Table:
 def goal_sentence(found: GoalFollowUp, phase: str, scene: Scene) -> str:
     """Say how many started and left in a phase, by the project's own record, and which of its goals that meets."""
     voice, day = scene.voice, counted_until(found, phase)
-    started, exits = _counted(found, phase, day, scene)
+    started, exits = counted(found, phase, day, scene)
     if started is None or exits is None:
-        return voice("goals_counted_hidden", day=_day(day, scene), phase=phase)
-    text = [voice("goals_counted", day=_day(day, scene), started=voice.count(started), phase=phase, exits=voice.count(exits))]
+        return voice("goals_counted_hidden", day=voice.day(day), phase=phase)
+    text = [voice("goals_counted", day=voice.day(day), started=voice.count(started), phase=phase, exits=voice.count(exits))]
     if phase not in found.forecasts:
         text += _met([persons for persons, _ in _distinct(found, phase)], exits, scene)
     return " ".join(text)
@@ -154,7 +145,7 @@ def _phase(found: GoalFollowUp, phase: str, scene: Scene) -> list[Block]:
     blocks: list[Block] = [Subheading(voice("goals_phase", phase=phase)), Paragraph(goal_sentence(found, phase, scene))]
     blocks += [Paragraph(" ".join(told))] if (told := _ahead(found, phase, scene)) else []
     table = quarters_table(found, phase, scene)
-    counts = [(day, _counted(found, phase, day, scene)[1]) for day in quarter_days(found, phase)]
+    counts = [(day, counted(found, phase, day, scene)[1]) for day in quarter_days(found, phase)]
     shown = [(day, count) for day, count in counts if count is not None]
     if len(shown) > 1:
         caption = voice("goals_caption", phase=phase)
@@ -176,8 +167,8 @@ def _met(goals: Sequence[int], exits: int, scene: Scene) -> list[str]:
 
 def _ahead(found: GoalFollowUp, phase: str, scene: Scene) -> list[str]:
     """Say where the count ends, or what would have been said halfway."""
-    voice, exits = scene.voice, _counted(found, phase, counted_until(found, phase), scene)[1]
-    forecast, rehearsal = (_as_released(found, phase, made.get(phase), scene) for made in (found.forecasts, found.rehearsals))
+    voice, exits = scene.voice, counted(found, phase, counted_until(found, phase), scene)[1]
+    forecast, rehearsal = (forecast_released(found, phase, made.get(phase), scene) for made in (found.forecasts, found.rehearsals))
     if exits is None:
         return []
     if forecast is not None:
@@ -202,11 +193,11 @@ def _ends(forecast: Forecast, scene: Scene) -> dict[str, str]:
     voice = scene.voice
     low, high = (voice.count(round(end[-1])) for end in (forecast.low, forecast.high))
     level = voice.number(100 * forecast.level, 0)
-    return {"low": low, "high": high, "made": _day(forecast.made, scene), "ends": _day(forecast.ends, scene), "level": level}
+    return {"low": low, "high": high, "made": voice.day(forecast.made), "ends": voice.day(forecast.ends), "level": level}
 
 
 def _drawn(found: GoalFollowUp, phase: str, shown: Sequence[tuple[dt.date, int]], scene: Scene) -> figures.Figure:
-    voice, forecast = scene.voice, _as_released(found, phase, found.forecasts.get(phase), scene)
+    voice, forecast = scene.voice, forecast_released(found, phase, found.forecasts.get(phase), scene)
     first = found.monthly.loc[found.monthly["phase"] == phase, "month"].min()
     begin = first.year * 12 + first.month - 1
 
@@ -226,52 +217,6 @@ def _drawn(found: GoalFollowUp, phase: str, shown: Sequence[tuple[dt.date, int]]
     texts = GoalTexts(voice("goals_axis"), voice("goals_time_axis"), voice("goals_counted_key"), voice("goals_forecast_key"))
     months, counts = [0.0, *(place(day) for day, _ in shown)], [0.0, *(float(count) for _, count in shown)]
     return draw_goal(months, counts, named, ticks=ticks, texts=texts, words=figure_words(scene), fan=fan)
-
-
-# --- through the gate
-
-
-def _passed(found: GoalFollowUp, scene: Scene) -> ReleasedCounts:
-    """Give the counts as they passed with the study; on a page within the house, without one, they pass by themselves."""
-    if scene.released is not None:
-        return scene.passed.counts
-    return once(found, ("goals", scene.rules), lambda: release_counts(goal_counts(found, scene.rules), scene.rules).released)
-
-
-def _counted(found: GoalFollowUp, phase: str, day: dt.date, scene: Scene, by: str = ALL, level: str = ALL) -> tuple[int | None, int | None]:
-    """Give how many had started and left by a day, as released."""
-    shown = _passed(found, scene).shown
-    return shown[started_cell(phase, day, by, level)], shown[left_cell(phase, day, by, level)]
-
-
-def _share(found: GoalFollowUp, phase: str, group: tuple[str, str], months: int, scene: Scene) -> str:
-    """Write a share within a horizon."""
-    counts, people = _passed(found, scene), reached_cell(phase, months, *group)
-    if people not in counts.shown:
-        return "–"
-    return scene.share(release_proportion(counts, within_cell(phase, months, *group), people, found.spec.level))
-
-
-def _as_released(found: GoalFollowUp, phase: str, made: Forecast | None, scene: Scene) -> Forecast | None:
-    """Let a forecast go on from the released count, and round what it expects beyond it outwards; none where the count is hidden."""
-    day = None if made is None else counted_month(found, phase, made.made)
-    so_far = None if day is None else _passed(found, scene).shown[left_cell(phase, day)]
-    if made is None or so_far is None or scene.rules.exact:
-        return made if scene.rules.exact else None
-    base, moved = scene.rules.base, scene.rules.base // 2
-    value = so_far + np.round((made.value - made.so_far) / base) * base
-    low = so_far + np.floor((made.low - made.so_far - moved) / base) * base
-    high = so_far + np.ceil((made.high - made.so_far + moved) / base) * base
-    return replace(made, so_far=so_far, value=value, low=low, high=high)
-
-
-def _unplaced(found: GoalFollowUp, scene: Scene) -> list[str]:
-    """Say how many recorded exits count nowhere; where they are few or none that is said too, in words that do not tell which."""
-    shown = [_passed(found, scene).shown[unplaced_cell(phase)] for phase in found.phases]
-    known = [count for count in shown if count is not None]
-    if len(known) < len(shown):
-        return [sentence_case(scene.voice("goals_unplaced_few"))]
-    return [sentence_case(scene.voice("goals_unplaced", count=scene.voice.count(sum(known))))] if sum(known) else []
 
 
 # --- words
@@ -299,14 +244,6 @@ def _published(one: PublishedCount, scene: Scene) -> str:
 
 def _version(one: GoalVersion, scene: Scene) -> str:
     return scene.voice("goals_version", phase=one.goal, version=one.version)
-
-
-def _day(day: dt.date, scene: Scene) -> str:
-    return format_date(day, "d MMMM y", locale="sv_SE" if scene.voice.language == "sv" else "en_GB")
-
-
-def _month(day: dt.date, scene: Scene) -> str:
-    return format_date(day, "MMMM y", locale="sv_SE" if scene.voice.language == "sv" else "en_GB")
 
 
 def _id(phase: str) -> str:

@@ -6,6 +6,8 @@ import hashlib
 import platform
 from importlib.metadata import version
 
+import pandas as pd
+
 from evaluation.analysis.later_starts import CensoringModel
 from evaluation.design.cardinality import CardinalitySpec
 from evaluation.design.coarsened import CoarsenedSpec
@@ -16,17 +18,19 @@ from evaluation.design.matching import MatchingSpec
 from evaluation.design.optimal import OptimalSpec
 from evaluation.design.pair_rules import PairRules
 from evaluation.design.subclasses import SubclassSpec
-from evaluation.design.weighting import WeightingSpec
+from evaluation.design.weighting import HEAVIEST, WeightingSpec, weight_report
 from evaluation.plan import RegisterPlan, TablePlan
 from evaluation.registers.contract import load_contract
-from evaluation.reporting import tables
 from evaluation.reporting.blocks import Block, Items, Paragraph, Rows, Section
+from evaluation.reporting.disclosure import HIDDEN
 from evaluation.reporting.journey_tables import started_count
-from evaluation.reporting.scene import Scene
+from evaluation.reporting.scene import Scene, number_as_text
 from evaluation.reporting.tables import Table
 from evaluation.reporting.wording import sentence_case
 from evaluation.study import Design, Study
 
+SMALL_STEP = 0.005  # odds ratios nearer to 1, such as those of one day more, need more decimals to be told from it
+MONTHS_TERM = "log(1 + months since index date)"  # of the model of later starts
 MONTH = "month"  # the calendar months in the model of later starts: dozens, and of no interest one by one
 PACKAGES = ("numpy", "pandas", "scipy", "statsmodels", "scikit-learn", "lifelines", "matplotlib")
 
@@ -65,13 +69,13 @@ def method_section(study: Study | Design, scene: Scene) -> Section:
     voice, plan = scene.voice, design.plan
     blocks: list[Block] = [*_risk_sets(design, scene), Paragraph(_comparison(design, scene))]
     if plan.weighting is not None:
-        blocks.append(Rows(tables.weights_table(design, scene)))
+        blocks.append(Rows(weights_table(design, scene)))
     if scene.gate.threshold > 1:
         blocks.append(Paragraph(voice("gate_rules", below=scene.gate.threshold - 1, base=scene.rules.base)))
     if isinstance(plan, RegisterPlan):
         blocks.append(Rows(_covariate_table(design, scene)))
     if len(design.scores.coefficients):
-        blocks.append(Rows(tables.coefficient_table(design, scene)))
+        blocks.append(Rows(coefficient_table(design, scene)))
     if isinstance(study, Study) and study.journey is not None:
         blocks += _later_starts(study, scene)
     blocks.append(Rows(_versions_table(design, scene)))
@@ -176,7 +180,7 @@ def _later_starts(study: Study, scene: Scene) -> list[Block]:
     if censoring.few or scene.gate.hides(censoring.started):
         return [Paragraph(sentence), *([Paragraph(voice("few_started"), "warning")] if censoring.few else [])]
     of_months = censoring.coefficients["term"].str.startswith(f"{MONTH}[")
-    table = tables.model_table(censoring.coefficients[~of_months], voice("censoring_caption"), scene)
+    table = model_table(censoring.coefficients[~of_months], voice("censoring_caption"), scene)
     return [Paragraph(" ".join([sentence, *_dropped(censoring, scene)])), *([Rows(table)] if table.rows else [])]
 
 
@@ -197,3 +201,40 @@ def _versions_table(design: Design, scene: Scene) -> Table:
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     rows.append((voice("toolkit"), f"malmokraften-evaluation {version('malmokraften-evaluation')}; Python {platform.python_version()}; {packages}"))
     return Table(voice("versions_caption"), (voice("item"), voice("version")), tuple(rows))
+
+
+def weights_table(design: Design, scene: Scene) -> Table:
+    """Show how evenly the weight is spread: the extremes as a share on the heaviest hundredth, never a person's own weight."""
+    voice, rows = scene.voice, []
+    for record in weight_report(design.comparison).to_dict("records"):
+        group = scene.treated if record["arm"] == "treated" else scene.control
+        hidden = scene.gate.hides(record["n"] / HEAVIEST)
+        share = HIDDEN if hidden else voice.percent_sign(record["heaviest_share"], 1)
+        counts = (scene.count(record[key]) for key in ("n", "effective"))
+        rows.append((group, *counts, voice.number(record["variation"], 2), share))
+    head = (voice("group"), voice("number_of_people"), voice("effective_people"), voice("weight_variation"), voice("heaviest_share"))
+    return Table(voice("weights_caption"), head, tuple(rows))
+
+
+def coefficient_table(design: Design, scene: Scene) -> Table:
+    """Show the participation model."""
+    return model_table(design.scores.coefficients, scene.voice("coefficients_caption"), scene)
+
+
+def model_table(coefficients: pd.DataFrame, caption: str, scene: Scene) -> Table:
+    """Show a logistic model."""
+    voice = scene.voice
+    rows = []
+    for row in coefficients[coefficients["term"] != "Intercept"].to_dict("records"):
+        low, high = row["low"], row["high"]
+        decimals = 5 if max(abs(low - 1), abs(high - 1)) < SMALL_STEP else 3
+        rows.append((_term(str(row["term"]), scene), voice.number(row["odds_ratio"], decimals), voice.range(low, high, decimals)))
+    return Table(caption, (voice("term"), voice("odds_ratio"), voice("interval")), tuple(rows))
+
+
+def _term(term: str, scene: Scene) -> str:
+    """Write "race[T.white]" as the column's and level's labels; formula terms stay as they are written."""
+    if term == MONTHS_TERM:
+        return scene.voice("term_months")
+    variable, _, level = term.removesuffix("]").partition("[T.")
+    return scene.covariate(variable, number_as_text(level)) if level or variable == scene.column(variable) else scene.column(variable)

@@ -5,11 +5,8 @@ If the design failed a check, the answer gives way to that fact and every estima
 
 from __future__ import annotations
 
-import math
-from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from importlib.metadata import version
-from typing import Any
 
 from evaluation.analysis.outcomes import ANY
 from evaluation.design.designs import Designs
@@ -20,8 +17,10 @@ from evaluation.release.released import require_released
 from evaluation.release.rules import release_rules
 from evaluation.reporting import figures, tables
 from evaluation.reporting.answer import answer_blocks, answer_section
+from evaluation.reporting.balance import balance_section, support_blocks
 from evaluation.reporting.blocks import Block, Page, Paragraph, Rows, Section, picture, results, spoken
 from evaluation.reporting.costs import costs_section
+from evaluation.reporting.designs import designs_section
 from evaluation.reporting.figures.curves import draw_released_curve, draw_released_states
 from evaluation.reporting.flow import flow_blocks
 from evaluation.reporting.glance import glance
@@ -32,12 +31,11 @@ from evaluation.reporting.scene import Scene, figure_words, passage_of
 from evaluation.reporting.sensitivity import certainty_section, sensitivity_section
 from evaluation.reporting.states import released_states
 from evaluation.reporting.subgroups import subgroup_section
-from evaluation.reporting.wording import check_sentence, sentence_case
+from evaluation.reporting.wording import sentence_case
 from evaluation.sensitivity.table import Sensitivity
 from evaluation.study import Design, Study
 
 PROPORTIONAL_P = 0.05  # below it the report says that the hazard ratio changes; a reading aid, not a gate
-MOST_COVARIATES = 16  # in the figure: those farthest apart before, and the worst after; the table beside it has all
 
 
 def compose_page(
@@ -50,8 +48,8 @@ def compose_page(
     design = study.design if isinstance(study, Study) else study
     voice, wording, language = scene.voice, design.plan.wording, scene.voice.language
     other: Language = "en" if language == "sv" else "sv"
-    sections = [_who(design, scene), _overlap(design, scene), _balance(design, scene), _verdict(design, scene)]
-    sections += [_alternatives(alternatives, scene)] if alternatives is not None else []
+    sections = [_who(design, scene), _overlap(design, scene), balance_section(design, scene), _verdict(design, scene)]
+    sections += [designs_section(alternatives, scene)] if alternatives is not None else []
     if isinstance(study, Study):
         certainty, probes = certainty_section(study, sensitivity, scene), sensitivity_section(study, sensitivity, scene)
         goals = [goals_section(study.goals, scene)] if study.goals is not None else []
@@ -102,7 +100,7 @@ def _who(design: Design, scene: Scene) -> Section:
 def _verdict(design: Design, scene: Scene) -> Section:
     voice, verdict = scene.voice, design.verdict
     checks = [tables.released_check(check, design, scene) for check in verdict.checks]
-    failed = "; ".join(check_sentence(check, voice) for check in checks if not check.passed)
+    failed = tables.failed_requirements(design, scene)
     said = Paragraph(voice("verdict_passed")) if verdict.passed else Paragraph(voice("verdict_failed", checks=failed), "warning")
     table = tables.verdict_table(design, scene)
     drawn = [
@@ -113,29 +111,6 @@ def _verdict(design: Design, scene: Scene) -> Section:
     figure = figures.draw_limits(drawn, sides=(voice("not_met_side"), voice("met_side")), words=figure_words(scene))
     shown = picture("verdict", figure, voice("verdict"), spoken(table), voice("limits_caption"))
     return Section("verdict", voice("verdict"), (said, shown, Rows(table)))
-
-
-def _alternatives(designs: Designs, scene: Scene) -> Section:
-    """Set other ways of building the comparison beside the plan's."""
-    voice = scene.voice
-    table = tables.designs_table(designs, scene)
-    rows = [
-        figures.DesignRow(str(cells[0]), _kept_words(record, designs, scene), record["worst_smd"], record["worst_subgroup_smd"])
-        for cells, record in zip(table.rows, designs.table.to_dict("records"), strict=True)
-    ]
-    keys = voice("worst_of_all"), voice("worst_in_groups")
-    figure = figures.draw_designs(rows, limit=scene.plan.limits.worst_smd, keys=keys, words=figure_words(scene))
-    shown = picture("designs", figure, voice("alternatives"), spoken(table), voice("designs_caption"))
-    return Section("designs", voice("alternatives"), (Paragraph(voice("alternatives_text")), shown, Rows(table)))
-
-
-def _kept_words(record: Mapping[Hashable, Any], designs: Designs, scene: Scene) -> str:
-    """Say whom a design keeps, or that there is none."""
-    voice = scene.voice
-    if math.isnan(record["worst_smd"]):
-        return voice("no_such_comparison")
-    kept = voice.percent(tables.kept_share(record["share_treated_kept"], designs, scene), 0)
-    return voice("design_keeps", share=kept, effective=scene.count(record["effective_control"]), **scene.names())
 
 
 def _overlap(design: Design, scene: Scene) -> Section:
@@ -152,37 +127,8 @@ def _overlap(design: Design, scene: Scene) -> Section:
     spread = voice("auc_sentence", auc=voice.number(design.scores.auc, 2), equipoise=voice.percent(overlap.equipoise, 0))
     caption = " ".join([voice("overlap_caption", **names), *([voice("overlap_drawn")] if scene.drawn else [])])
     shown = picture("overlap", drawn, voice("overlap"), spread, caption)
-    blocks = [Paragraph(spread), shown, Rows(tables.overlap_table(design, scene)), *_support(design, scene)]
+    blocks = [Paragraph(spread), shown, Rows(tables.overlap_table(design, scene)), *support_blocks(design, scene)]
     return Section("overlap", voice("overlap"), tuple(blocks))
-
-
-def _support(design: Design, scene: Scene) -> list[Block]:
-    """Tell who was left out where the groups do not overlap."""
-    support, voice = design.support, scene.voice
-    if support is None:
-        return []
-    lost = support.counts.set_index("side")["dropped"]
-    said = {side: scene.count(int(lost[side])) for side in ("treated", "control")}
-    return [
-        Paragraph(voice("support_text", lost_treated=said["treated"], lost_control=said["control"], **scene.names())),
-        Rows(tables.support_table(support, scene)),
-    ]
-
-
-def _balance(design: Design, scene: Scene) -> Section:
-    voice, limit = scene.voice, design.plan.limits.worst_smd
-    labelled = tables.balance_labels(design, scene)
-    worst = labelled.loc[labelled["smd_after"].abs().idxmax()]
-    figured = {**scene.names(), "worst": voice.number(abs(worst["smd_after"]), 2), "limit": voice.number(limit, 2)}
-    said, caption = voice("balance_sentence", **figured, label=worst["label"]), voice("love_caption", **figured)
-    drawn = labelled[["label", "smd_before", "smd_after"]]
-    if len(drawn) > MOST_COVARIATES:
-        farthest = drawn["smd_before"].abs().drop(worst.name).nlargest(MOST_COVARIATES - 1).index
-        left_out = len(drawn) - MOST_COVARIATES
-        drawn, caption = drawn.loc[[worst.name, *farthest]], f"{caption} {voice('love_farthest', count=MOST_COVARIATES, left_out=left_out)}"
-    figure = figures.draw_love(drawn, limit=limit, words=figure_words(scene))
-    shown = picture("love", figure, voice("balance"), said, caption)
-    return Section("balance", voice("balance"), (Paragraph(said), shown, Rows(tables.balance_table(design, scene))))
 
 
 def _what_happened(study: Study, scene: Scene) -> Section:

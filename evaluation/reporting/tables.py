@@ -5,11 +5,10 @@ Every table has a caption, one header row and a first column that names its rows
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -18,26 +17,16 @@ from evaluation.analysis.curves import ARMS
 from evaluation.analysis.effects import Effects
 from evaluation.analysis.outcomes import ANY
 from evaluation.analysis.subgroups import EmptyGroup, SubgroupEffects
-from evaluation.design.cohort import Bools
-from evaluation.design.designs import Designs
-from evaluation.design.support import Support
 from evaluation.design.verdict import Check
-from evaluation.design.weighting import HEAVIEST, weight_report
-from evaluation.release.balance_counts import balance_cell, difference_step, mean_step
 from evaluation.release.contrasts import ReleasedContrast
-from evaluation.release.magnitudes import round_to
-from evaluation.release.released import ReleasedNumber, release_share
-from evaluation.release.rules import round_count, round_share
-from evaluation.release.study_counts import people_cell
+from evaluation.release.released import ReleasedNumber
 from evaluation.reporting.disclosure import HIDDEN
 from evaluation.reporting.overlap import bin_overlap
-from evaluation.reporting.scene import Scene, number_as_text
+from evaluation.reporting.scene import Scene
 from evaluation.reporting.states import released_states
-from evaluation.reporting.wording import check_value, design_name, sentence_case
+from evaluation.reporting.wording import check_cells, check_sentence, sentence_case
 from evaluation.study import Design, Study
 
-SMALL_STEP = 0.005  # odds ratios nearer to 1, such as those of one day more, need more decimals to be told from it
-MONTHS_TERM = "log(1 + months since index date)"  # of the model of later starts
 RowKind = Literal["overall", "group", "difference", "part", "empty"]
 
 
@@ -121,90 +110,17 @@ def overlap_table(design: Design, scene: Scene) -> Table:
     return Table(voice("overlap_table"), (scene.probability, *head), tuple(zip(names, *columns, strict=True)))
 
 
-def balance_labels(design: Design, scene: Scene) -> pd.DataFrame:
-    """Give the balance table with its rows' labels; of a two-level category only the second level, the first being its mirror."""
-    table = design.balance.table
-    levels = table.groupby("variable")["level"].transform("size")
-    mirrored = (levels == 2) & (table.groupby("variable").cumcount() == 0)
-    kept = table[~mirrored].copy()
-    kept["label"] = [scene.covariate(variable, level) for variable, level in zip(kept["variable"], kept["level"], strict=True)]
-    kept["beyond"] = kept["smd_after"].abs() > scene.plan.limits.worst_smd  # as the requirement sees it, before anything is rounded
-    steps = [difference_step(row, design, scene.rules) for row in kept.to_dict("records")]
-    for when in ("smd_before", "smd_after"):
-        kept[when] = [round_to(value, step) if np.isfinite(value) else value for value, step in zip(kept[when], steps, strict=True)]
-    return kept
-
-
-def balance_table(design: Design, scene: Scene) -> Table:
-    """Show the compared groups' means or shares and how far apart they are; shares are of the counts that have passed with the study's."""
-    voice, rows, marks = scene.voice, [], []
-    for row in balance_labels(design, scene).to_dict("records"):
-        means = _balance_shares(row, scene) if np.isnan(row["variance_ratio_before"]) else _balance_means(row, design, scene)
-        rows.append((row["label"], *means, voice.number(row["smd_before"], 2), voice.number(row["smd_after"], 2)))
-        marks.append("bad" if row["beyond"] else "")
-    head = (voice("covariate"), scene.treated, scene.control, voice("smd_before"), voice("smd_after"))
-    return Table(voice("balance_caption"), head, tuple(rows), tuple(marks))
-
-
-def _balance_shares(row: Mapping[Hashable, Any], scene: Scene) -> tuple[str, str]:
-    """Write the shares of either arm that have a characteristic, both or neither: with their difference one side gives the other."""
-    found = [release_share(scene.passed.counts, balance_cell(arm, row["variable"], row["level"]), people_cell(arm)).value for arm in ARMS]
-    if scene.rules.exact:
-        found = [row["mean_treated"], row["mean_control"]]
-    treated, control = (HIDDEN if share is None else scene.voice.percent_sign(share, 0) for share in found)
-    return (HIDDEN, HIDDEN) if None in found else (treated, control)
-
-
-def _balance_means(row: Mapping[Hashable, Any], design: Design, scene: Scene) -> tuple[str, str]:
-    step = mean_step(design, row["variable"], scene.rules)
-    if step is None or None in (scene.passed.people(arm) for arm in ARMS):
-        return HIDDEN, HIDDEN
-    treated, control = (scene.voice.number(round_to(row[f"mean_{arm}"], step), 2) for arm in ARMS)
-    return treated, control
-
-
-def _hidden_shares(rows: pd.DataFrame, shares: Bools, columns: list[str], people: Sequence[int], scene: Scene) -> Bools:
-    """Say which of the rows that hold shares must not be shown, variable by variable."""
-    hidden = np.zeros(len(rows), dtype=bool)
-    for _, parts in rows.reset_index(drop=True)[shares].groupby("variable"):
-        hidden[parts.index] = scene.gate.hides_parts(parts[columns].to_numpy(dtype=np.float64), people)
-    return hidden
-
-
-def support_table(support: Support, scene: Scene) -> Table:
-    """Show those left out where the groups do not overlap beside those kept; nothing of a group of few."""
-    voice, counts = scene.voice, support.counts.set_index("side")
-    columns = [(f"mean_{what}_{side}", int(counts[what][side])) for side in ARMS for what in ("dropped", "kept")]
-    shown = [(name, number) for name, number in columns if number and not scene.gate.hides(number)]
-    names, people = [name for name, _ in shown], [number for _, number in shown]
-    means = support.dropped.reset_index(drop=True)
-    numbers = {str(name) for name, column in support.cohort.covariates.items() if len(column.unique()) > 2}
-    shares = ~((means["level"] == "") & means["variable"].isin(numbers)).to_numpy()
-    hidden = _hidden_shares(means, shares, names, people, scene) if names else np.ones(len(means), dtype=bool)
-    head = [voice(key, group=group) for group in (scene.treated, scene.control) for key in ("left_out_of", "remain_of")]
-    rows = [(voice("number_of_people"), *(scene.count(number) for _, number in columns))]
-    for row, share, hide in zip(means.to_dict("records"), shares, hidden, strict=True):
-        write = voice.percent_sign if share else partial(voice.number, decimals=2)
-        told = {name: round_share(row[name], int(round_count(number, scene.rules)), scene.rules) if share else row[name] for name, number in shown}
-        cells = [HIDDEN if hide or name not in names else write(told[name]) for name, _ in columns]
-        rows.append((scene.covariate(row["variable"], row["level"]), *cells))
-    return Table(voice("support_caption"), (voice("covariate"), *head), tuple(rows))
-
-
 def verdict_table(design: Design, scene: Scene) -> Table:
     """Show every requirement, its value and whether it was met."""
-    voice, checks = scene.voice, [released_check(check, design, scene) for check in design.verdict.checks]
-    rows = tuple(
-        (
-            voice(check.name),
-            scene.count(check.value) if check.name == "effective_control" else check_value(check, voice, check.value),
-            voice("at_least" if check.at_least else "at_most", limit=check_value(check, voice, check.limit)),
-            voice("passed" if check.passed else "failed"),
-        )
-        for check in checks
-    )
+    voice = scene.voice
+    rows = tuple(check_cells(released_check(check, design, scene), voice, scene.count) for check in design.verdict.checks)
     head = (voice("requirement"), voice("value"), voice("limit"), voice("outcome"))
     return Table(voice("verdict_caption"), head, rows, tuple("" if check.passed else "bad" for check in design.verdict.checks))
+
+
+def failed_requirements(design: Design, scene: Scene) -> str:
+    """List the requirements that were not met, each with its value and limit."""
+    return "; ".join(check_sentence(released_check(check, design, scene), scene.voice, scene.count) for check in design.verdict.failed)
 
 
 def released_check(check: Check, design: Design, scene: Scene) -> Check:
@@ -213,45 +129,6 @@ def released_check(check: Check, design: Design, scene: Scene) -> Check:
         return check
     lost, among = lost_treated(design, scene)
     return replace(check, value=1 - lost / among) if lost is not None and among and not scene.rules.exact else check
-
-
-def weights_table(design: Design, scene: Scene) -> Table:
-    """Show how evenly the weight is spread: the extremes as a share on the heaviest hundredth, never a person's own weight."""
-    voice, rows = scene.voice, []
-    for record in weight_report(design.comparison).to_dict("records"):
-        group = scene.treated if record["arm"] == "treated" else scene.control
-        hidden = scene.gate.hides(record["n"] / HEAVIEST)
-        share = HIDDEN if hidden else voice.percent_sign(record["heaviest_share"], 1)
-        counts = (scene.count(record[key]) for key in ("n", "effective"))
-        rows.append((group, *counts, voice.number(record["variation"], 2), share))
-    head = (voice("group"), voice("number_of_people"), voice("effective_people"), voice("weight_variation"), voice("heaviest_share"))
-    return Table(voice("weights_caption"), head, tuple(rows))
-
-
-def designs_table(designs: Designs, scene: Scene) -> Table:
-    """Show whom each way of building the comparison keeps, how alike the groups then are, and whether it meets the plan's limits."""
-    voice, rows, marks = scene.voice, [], []
-    for record in designs.table.to_dict("records"):
-        name = design_name(designs.specs[record["design"]], voice)
-        name = voice("the_plans", design=name) if record["design"] == "plan" else name
-        if record["design"] not in designs.comparisons:
-            rows.append((name, *["–"] * 4, voice("no_such_comparison")))
-            marks.append("bad")
-            continue
-        kept = voice.percent_sign(kept_share(record["share_treated_kept"], designs, scene))  # no count: two that differ by few would tell of the few
-        effective = scene.count(record["effective_control"])
-        worst, detectable = voice.number(record["worst_smd"], 2), voice.number(100 * record["minimal_detectable_effect"], 1)
-        rows.append((name, kept, effective, worst, detectable, voice("passed" if record["passed"] else "failed")))
-        marks.append("strong" if record["design"] == "plan" else "")
-    whom = voice("kept_share", **scene.names()), voice("effective_control")
-    head = (voice("design"), *whom, voice("worst_of_all"), voice("detectable"), voice("outcome"))
-    return Table(voice("designs_caption_table"), head, tuple(rows), tuple(marks))
-
-
-def kept_share(share: float, designs: Designs, scene: Scene) -> float:
-    """Round the share of the treated whom a design keeps as the counts are rounded."""
-    people = int(next(iter(designs.comparisons.values())).attrition["treated"].iloc[0]) if designs.comparisons else 0
-    return round_share(share, int(round_count(people, scene.rules)), scene.rules) if people else share
 
 
 def curve_table(study: Study, scene: Scene, until_days: float) -> Table:
@@ -407,27 +284,3 @@ def _all_shown(found: SubgroupEffects, by: str, scene: Scene) -> bool:
         for (breakdown, level), effects in found.effects.items()
         if breakdown == by
     )
-
-
-def coefficient_table(design: Design, scene: Scene) -> Table:
-    """Show the participation model."""
-    return model_table(design.scores.coefficients, scene.voice("coefficients_caption"), scene)
-
-
-def model_table(coefficients: pd.DataFrame, caption: str, scene: Scene) -> Table:
-    """Show a logistic model."""
-    voice = scene.voice
-    rows = []
-    for row in coefficients[coefficients["term"] != "Intercept"].to_dict("records"):
-        low, high = row["low"], row["high"]
-        decimals = 5 if max(abs(low - 1), abs(high - 1)) < SMALL_STEP else 3
-        rows.append((_term(str(row["term"]), scene), voice.number(row["odds_ratio"], decimals), voice.range(low, high, decimals)))
-    return Table(caption, (voice("term"), voice("odds_ratio"), voice("interval")), tuple(rows))
-
-
-def _term(term: str, scene: Scene) -> str:
-    """Write "race[T.white]" as the column's and level's labels; formula terms stay as they are written."""
-    if term == MONTHS_TERM:
-        return scene.voice("term_months")
-    variable, _, level = term.removesuffix("]").partition("[T.")
-    return scene.covariate(variable, number_as_text(level)) if level or variable == scene.column(variable) else scene.column(variable)

@@ -6,12 +6,14 @@ otherwise what can be ruled out. Percentage points are never called per cent, an
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 
+from babel.dates import format_date
 from babel.numbers import format_decimal
 
 from evaluation.analysis.estimates import Estimate
@@ -20,7 +22,7 @@ from evaluation.design.designs import AnyDesign
 from evaluation.design.matching import MatchingSpec
 from evaluation.design.optimal import OptimalSpec
 from evaluation.design.pair_rules import PairRules
-from evaluation.design.verdict import Check
+from evaluation.design.verdict import Check, CheckName
 from evaluation.design.weighting import WeightingSpec
 from evaluation.plan_sections import Language
 
@@ -28,6 +30,12 @@ MINUS = "−"
 SMALLEST_P = 0.001
 ROUNDING = 1e-9  # percentage points: what is nearer to zero was zero before it was added up
 THIN_SPACE = "\u202f"
+PLAIN_DECIMALS = range(3, 6)  # of a check that is no share: the fewest that tell its value from its limit
+SHARE_DECIMALS: dict[CheckName, range] = {  # of per cent: the first, and more where a check fails by less than it shows
+    "share_treated_kept": range(4),
+    "equipoise": range(4),
+    "minimal_detectable_effect": range(1, 4),
+}
 
 # one, many, and many after "the first"
 _UNITS: dict[TimeUnit, dict[Language, tuple[str, str, str]]] = {
@@ -74,7 +82,7 @@ class Voice:
             return "–" if math.isnan(value) else ("∞" if value > 0 else f"{MINUS}∞")
         rounded = round(value, decimals) + 0.0
         pattern = "#,##0." + "0" * decimals if decimals else "#,##0"
-        text = format_decimal(rounded, format=pattern, locale="sv_SE" if self.language == "sv" else "en_GB")
+        text = format_decimal(rounded, format=pattern, locale=self._locale)
         return text.replace("-", MINUS).replace("\xa0", THIN_SPACE)
 
     def signed(self, value: float, decimals: int = 1) -> str:
@@ -154,6 +162,18 @@ class Voice:
         """Write a period in the study's unit, such as "3–6 månader"."""
         return f"{self.number(self._whole(begin / self.unit.days), 0)}–{self.span(end)}"
 
+    def day(self, day: dt.date) -> str:
+        """Write a day, such as "1 februari 2023"."""
+        return format_date(day, "d MMMM y", locale=self._locale)
+
+    def month(self, day: dt.date) -> str:
+        """Write the month of a day, such as "februari 2023"."""
+        return format_date(day, "MMMM y", locale=self._locale)
+
+    @property
+    def _locale(self) -> str:
+        return "sv_SE" if self.language == "sv" else "en_GB"
+
     def amount(self, days: float) -> str:
         """Write a time as a number in the study's unit."""
         return self.number(days / self.unit.days)
@@ -170,21 +190,40 @@ def excludes_zero(estimate: Estimate) -> bool:
 
 
 def check_value(check: Check, voice: Voice, value: float) -> str:
-    """Write a check's value or limit in its own unit."""
-    if check.name in ("share_treated_kept", "equipoise"):
-        return voice.percent(value, 0)
-    if check.name == "minimal_detectable_effect":
-        return voice("in_points", points=voice.number(100 * value, 1))
+    """Write a check's value or limit in its own unit, both with as many decimals as tell a failed one from its limit."""
     if check.name == "effective_control":
         return voice.count(round(value))
-    return voice.number(value, next((places for places in (3, 4, 5) if round(check.value, places) != round(check.limit, places)), 3))
+    decimals = SHARE_DECIMALS.get(check.name)
+    if decimals is None:
+        return voice.number(value, _apart(check.value, check.limit, PLAIN_DECIMALS))
+    places = decimals[0] if check.passed else _apart(100 * check.value, 100 * check.limit, decimals)
+    if check.name == "minimal_detectable_effect":
+        return voice("in_points", points=voice.number(100 * value, places))
+    return voice.percent(value, places)
 
 
-def check_sentence(check: Check, voice: Voice) -> str:
+def _apart(one: float, other: float, decimals: range) -> int:
+    """Give the fewest decimals that tell two numbers apart; the first where none do."""
+    return next((places for places in decimals if round(one, places) != round(other, places)), decimals[0])
+
+
+def check_cells(check: Check, voice: Voice, count: Callable[[float], str]) -> tuple[str, str, str, str]:
+    """Write a check as a row: what is required, its value, its limit, and whether it was met; `count` writes a number of people.
+
+    A value that failed and, rounded on its way here, no longer looks it is said to be just under its limit, or just over it.
+    """
+    value = count(check.value) if check.name == "effective_control" else check_value(check, voice, check.value)
+    limit = check_value(check, voice, check.limit)
+    looks_met = value == limit or (check.value >= check.limit if check.at_least else check.value <= check.limit)
+    if looks_met and not check.passed:
+        value = voice("just_under" if check.at_least else "just_over", value=limit)
+    return voice(check.name), value, voice("at_least" if check.at_least else "at_most", limit=limit), voice("passed" if check.passed else "failed")
+
+
+def check_sentence(check: Check, voice: Voice, count: Callable[[float], str]) -> str:
     """Write a check that failed, with its value and limit."""
-    limit = voice("at_least" if check.at_least else "at_most", limit=check_value(check, voice, check.limit))
-    name = voice(check.name)
-    return f"{name[:1].lower()}{name[1:]} ({check_value(check, voice, check.value)}, {limit})"
+    name, value, limit, _ = check_cells(check, voice, count)
+    return f"{name[:1].lower()}{name[1:]} ({value}, {limit})"
 
 
 def design_name(spec: AnyDesign, voice: Voice) -> str:

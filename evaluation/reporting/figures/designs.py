@@ -12,6 +12,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from evaluation.reporting.figures.axes import row_axes, upright
 from evaluation.reporting.figures.page import (
     EDGE,
     GREY,
@@ -26,9 +27,7 @@ from evaluation.reporting.figures.page import (
     Words,
     flow,
     lines_height,
-    row_axes,
     text_width,
-    upright,
     wrap,
 )
 

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from evaluation.analysis.curves import ARMS
 from evaluation.design.cohort import Floats
 from evaluation.reporting.disclosure import HIDDEN, Gate
+from evaluation.reporting.figures.axes import fitting_ticks, nice_step, round_ticks
 from evaluation.reporting.figures.page import (
     DASH,
     EDGE,
@@ -27,11 +28,8 @@ from evaluation.reporting.figures.page import (
     Key,
     Sheet,
     Words,
-    fitting_ticks,
     flow,
     lines_height,
-    nice_step,
-    round_ticks,
     text_width,
     wrap,
 )

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evaluation.design.cohort import Floats
+from evaluation.reporting.figures.axes import round_ticks
 from evaluation.reporting.figures.page import (
     DIFFERENCE,
     EDGE,
@@ -27,7 +28,6 @@ from evaluation.reporting.figures.page import (
     Words,
     flow,
     lines_height,
-    round_ticks,
     text_width,
     wrap,
 )

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evaluation.design.cohort import Floats
+from evaluation.reporting.figures.axes import fitting_ticks, upright
 from evaluation.reporting.figures.page import (
     EDGE,
     GREY,
@@ -25,10 +26,8 @@ from evaluation.reporting.figures.page import (
     Sheet,
     Style,
     Words,
-    fitting_ticks,
     flow,
     lines_height,
-    upright,
     wrap,
 )
 

@@ -15,6 +15,7 @@ from evaluation.design.cohort import Floats
 from evaluation.design.propensity import EQUIPOISE_RANGE
 from evaluation.release.rules import ReleaseRules
 from evaluation.reporting.disclosure import Gate
+from evaluation.reporting.figures.axes import nice_step, round_ticks
 from evaluation.reporting.figures.page import (
     DASH,
     EDGE,
@@ -30,8 +31,6 @@ from evaluation.reporting.figures.page import (
     flow,
     lines_height,
     name_style,
-    nice_step,
-    round_ticks,
     text_width,
 )
 from evaluation.reporting.overlap import bin_overlap

@@ -10,7 +10,6 @@ Okabe & Ito (2008). Color universal design: how to make figures and presentation
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,7 +25,6 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.textpath import text_to_path
 from matplotlib.transforms import Transform
-from numpy.typing import ArrayLike
 
 INK, GREY, RULE, GRID = "#1a1a1a", "#595959", "#8c8c8c", "#dedede"
 LINE = {"treated": "#0072B2", "control": "#D55E00"}
@@ -41,8 +39,6 @@ LEADING = 14.0  # from line to line
 SWATCH = 20.0  # a piece of line in a key
 _SIZE = 10.5
 _TICK = 3.5  # long, and from its end to its number
-_APART = 8.0  # from number to number on an axis
-
 Style = Mapping[str, Any]
 _Align = Literal["left", "center", "right"]
 MASK: dict[str, Any] = {"bbox": {"facecolor": "white", "edgecolor": "none", "pad": 0.5}}  # keeps lines from running through words
@@ -293,50 +289,6 @@ def wrap(text: str, width: float, *, bold: bool = False) -> list[str]:
 def lines_height(text: str) -> float:
     """Give the height of text as wide as the page."""
     return len(wrap(text, TEXT_WIDTH)) * LEADING
-
-
-def nice_step(span: float, most: int) -> float:
-    """Give the smallest of 1, 2 and 5 times a power of ten that divides `span` into at most `most` parts."""
-    power = 10.0 ** math.floor(math.log10(span / most))
-    return next(step for step in (power, 2 * power, 5 * power, 10 * power, 20 * power) if span / step <= most * (1 + 1e-9))
-
-
-def round_ticks(low: float, high: float, most: int) -> list[float]:
-    """Give round numbers from `low` to `high`, at most so many steps."""
-    step = nice_step(high - low, most)
-    decimals = _decimals(step)
-    return [round(count * step, decimals) + 0.0 for count in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
-
-
-def _decimals(step: float) -> int:
-    return max(0, -math.floor(math.log10(step) + 1e-9))
-
-
-def fitting_ticks(low: float, high: float, width: float, words: Words, most: int = 8) -> tuple[list[float], list[str]]:
-    """Give round numbers on an axis so many points wide, and their texts: at most so many steps, and no more than there is room for."""
-    for steps in range(most, 0, -1):
-        step = nice_step(high - low, steps)
-        ticks = round_ticks(low, high, steps)
-        texts = [words.number(tick, _decimals(step)) for tick in ticks]
-        if max(map(text_width, texts), default=0.0) + _APART <= step / (high - low) * width:
-            break
-    return ticks, texts
-
-
-def row_axes(axes: Axes, height: float, limits: tuple[float, float], words: Words) -> None:
-    """Measure rows in points from the top, and write the numbers below them."""
-    axes.set_ylim(height, 0)
-    axes.set_xlim(*limits)
-    axes.set_yticks([])
-    positions = round_ticks(*limits, 8)
-    decimals = _decimals(nice_step(limits[1] - limits[0], 8))
-    axes.set_xticks(positions, [words.number(tick, decimals) for tick in positions])
-
-
-def upright(axes: Axes, x: float, levels: ArrayLike, half: float, style: Style) -> None:
-    """Draw a line at `x` beside each row, `half` of it above the row's level and half below, so that it runs through no words between the rows."""
-    at = np.asarray(levels, dtype=np.float64)
-    axes.vlines(np.full(len(at), x), at - half, at + half, **style)
 
 
 def name_style(arm: str) -> dict[str, Any]:

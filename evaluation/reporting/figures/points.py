@@ -9,8 +9,9 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from evaluation.reporting.figures.axes import round_ticks
 from evaluation.reporting.figures.forest import ForestRow
-from evaluation.reporting.figures.page import DIFFERENCE, EDGE, GREY, MASK, STYLE, Sheet, Words, lines_height, round_ticks, text_width
+from evaluation.reporting.figures.page import DIFFERENCE, EDGE, GREY, MASK, STYLE, Sheet, Words, lines_height, text_width
 
 _PANEL = 200.0
 _WORDS = 22.0  # points that a line of words takes within the panel

@@ -12,6 +12,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from evaluation.reporting.figures.axes import fitting_ticks
 from evaluation.reporting.figures.page import (
     DIFFERENCE,
     EDGE,
@@ -29,7 +30,6 @@ from evaluation.reporting.figures.page import (
     Key,
     Sheet,
     Words,
-    fitting_ticks,
     flow,
     lines_height,
     text_width,

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 
 from evaluation.analysis.curves import ARMS
 from evaluation.design.cohort import Floats
+from evaluation.reporting.figures.axes import nice_step
 from evaluation.reporting.figures.page import (
     DASH,
     EDGE,
@@ -28,7 +29,6 @@ from evaluation.reporting.figures.page import (
     Words,
     flow,
     lines_height,
-    nice_step,
     text_width,
     wrap,
 )

@@ -1,0 +1,58 @@
+"""Which numbers of the goals have come through the gate, and how are they written?"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+
+import numpy as np
+
+from evaluation.analysis.goal_forecast import Forecast
+from evaluation.analysis.goals import ALL, GoalFollowUp
+from evaluation.release.goal_counts import counted_month, goal_counts, left_cell, reached_cell, started_cell, unplaced_cell, within_cell
+from evaluation.release.released import ReleasedCounts, release_counts, release_proportion
+from evaluation.reporting.scene import Scene, once
+from evaluation.reporting.wording import sentence_case
+
+
+def counted(found: GoalFollowUp, phase: str, day: dt.date, scene: Scene, by: str = ALL, level: str = ALL) -> tuple[int | None, int | None]:
+    """Give how many had started and left by a day, as released."""
+    shown = _passed(found, scene).shown
+    return shown[started_cell(phase, day, by, level)], shown[left_cell(phase, day, by, level)]
+
+
+def share_within(found: GoalFollowUp, phase: str, group: tuple[str, str], months: int, scene: Scene) -> str:
+    """Write a share within a horizon."""
+    counts, people = _passed(found, scene), reached_cell(phase, months, *group)
+    if people not in counts.shown:
+        return "–"
+    return scene.share(release_proportion(counts, within_cell(phase, months, *group), people, found.spec.level))
+
+
+def forecast_released(found: GoalFollowUp, phase: str, made: Forecast | None, scene: Scene) -> Forecast | None:
+    """Let a forecast go on from the released count, and round what it expects beyond it outwards; none where the count is hidden."""
+    day = None if made is None else counted_month(found, phase, made.made)
+    so_far = None if day is None else _passed(found, scene).shown[left_cell(phase, day)]
+    if made is None or so_far is None or scene.rules.exact:
+        return made if scene.rules.exact else None
+    base, moved = scene.rules.base, scene.rules.base // 2
+    value = so_far + np.round((made.value - made.so_far) / base) * base
+    low = so_far + np.floor((made.low - made.so_far - moved) / base) * base
+    high = so_far + np.ceil((made.high - made.so_far + moved) / base) * base
+    return replace(made, so_far=so_far, value=value, low=low, high=high)
+
+
+def unplaced_sentences(found: GoalFollowUp, scene: Scene) -> list[str]:
+    """Say how many recorded exits count nowhere; where they are few or none that is said too, in words that do not tell which."""
+    shown = [_passed(found, scene).shown[unplaced_cell(phase)] for phase in found.phases]
+    known = [count for count in shown if count is not None]
+    if len(known) < len(shown):
+        return [sentence_case(scene.voice("goals_unplaced_few"))]
+    return [sentence_case(scene.voice("goals_unplaced", count=scene.voice.count(sum(known))))] if sum(known) else []
+
+
+def _passed(found: GoalFollowUp, scene: Scene) -> ReleasedCounts:
+    """Give the counts as they passed with the study; on a page within the house, without one, they pass by themselves."""
+    if scene.released is not None:
+        return scene.passed.counts
+    return once(found, ("goals", scene.rules), lambda: release_counts(goal_counts(found, scene.rules), scene.rules).released)
