@@ -250,7 +250,7 @@ def test_of_few_exits_neither_mean_nor_ratio_nor_test_is_told(study: Study) -> N
     few = replace(study, effects=replace(study.effects, arms=arms))
     assert tells_of_few(few.effects, RULES)
     passed = release_study(few, RULES)[0]
-    assert mean_through(few.effects, passed.counts).hidden
+    assert mean_through("mean days", few.effects, passed.counts, passed.telling).hidden
     assert {number.value for number in (*passed.ratios.values(), *passed.p_values.values())} == {None}
     assert all(number.value is not None for number in release_study(study, RULES)[0].p_values.values())
 

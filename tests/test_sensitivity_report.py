@@ -16,6 +16,7 @@ from evaluation.plan import RegisterPlan, load_plan
 from evaluation.plan_sections import Language
 from evaluation.registers.contract import load_contract
 from evaluation.release.rules import ReleaseRules
+from evaluation.release.telling import Telling
 from evaluation.reporting import sensitivity as told
 from evaluation.reporting.blocks import Items, Paragraph, Picture, Rows
 from evaluation.reporting.disclosure import Gate
@@ -184,7 +185,7 @@ def test_the_tipping_figure_stands_with_its_table_where_there_is_a_line(scene: S
 def test_beside_a_rounded_answer_no_exact_one_is_told(scene: Scene) -> None:
     """The released answer is the centre; what lies beside it is told by its distance, in steps of the base."""
     released = SimpleNamespace(difference=SimpleNamespace(value=0.1, low=0.06, high=0.14))
-    passed = SimpleNamespace(effects={PLAN.primary_days: released}, rules=ReleaseRules())
+    passed = SimpleNamespace(effects={PLAN.primary_days: released}, rules=ReleaseRules(), telling=Telling(ReleaseRules()))
     behind = replace(scene, released=passed)
     near = Row("caliper", "0.1", value=0.0901, low=0.07, high=0.11, n_treated=500, n_control=900)
     far = Row("ratio", "1", value=0.05, low=0.03, high=0.07, n_treated=500, n_control=900)
@@ -201,14 +202,14 @@ def test_beside_a_rounded_answer_no_exact_one_is_told(scene: Scene) -> None:
 
 def test_where_the_answer_is_withheld_nothing_around_it_is_told(scene: Scene) -> None:
     released = SimpleNamespace(difference=SimpleNamespace(value=None, low=None, high=None))
-    behind = replace(scene, released=SimpleNamespace(effects={PLAN.primary_days: released}, rules=ReleaseRules()))
+    behind = replace(scene, released=SimpleNamespace(effects={PLAN.primary_days: released}, rules=ReleaseRules(), telling=Telling(ReleaseRules())))
     text = section_text(found(Row("caliper", "0.1", value=0.08, low=0.06, high=0.1), TIP), behind)
     assert text == scene.voice("answer_hidden")
 
 
 def behind_the_gate(scene: Scene) -> Scene:
     released = SimpleNamespace(difference=SimpleNamespace(value=0.09, low=0.06, high=0.12))
-    return replace(scene, released=SimpleNamespace(effects={PLAN.primary_days: released}, rules=ReleaseRules()))
+    return replace(scene, released=SimpleNamespace(effects={PLAN.primary_days: released}, rules=ReleaseRules(), telling=Telling(ReleaseRules())))
 
 
 @pytest.mark.parametrize(("left_out", "shown"), [(9, False), (10, True)])

@@ -152,13 +152,18 @@ def release_ratio(
     exact, low, high = shown or (ratio.value, ratio.low, ratio.high)
     if counts.rules.exact:
         return ReleasedNumber("ratio", exact, low, high, seal=SEAL)
-    step = max(coarseness(exact * strongest_pull(ratio.log), counts.rules), FINEST_RATIO)
+    step = ratio_step(ratio, exact, counts.rules)
     value = round_to(exact, step)
     if value <= 0:
         return ReleasedNumber("ratio", None, seal=SEAL)
     moved = value / (value - step / 2)
     below, above = (math.ceil(100 * factor * moved - _NEARLY) / 100 for factor in (exact / low, high / exact))
     return ReleasedNumber("ratio", value, value / below, value * above, seal=SEAL)
+
+
+def ratio_step(ratio: Ratio, value: float, rules: ReleaseRules) -> float:
+    """Give what a ratio of some value is rounded to, of whose logarithm `ratio` says how far one person moves it."""
+    return max(coarseness(value * strongest_pull(ratio.log), rules), FINEST_RATIO)
 
 
 def release_p_value(p_value: float, pull: float, rules: ReleaseRules) -> ReleasedNumber:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pandas as pd
 
 from evaluation.analysis.curves import ARMS
@@ -20,11 +21,12 @@ from evaluation.analysis.outcomes import ANY
 from evaluation.analysis.subgroups import SubgroupEffects
 from evaluation.release.contrasts import ReleasedContrast, contrast_through, means_through, withheld_contrast
 from evaluation.release.curves import ReleasedCurve, curve_cells, release_curve
-from evaluation.release.magnitudes import pull_in_errors, release_p_value, release_ratio
+from evaluation.release.magnitudes import coarseness, pull_in_errors, ratio_step, release_mean, release_p_value, release_ratio, strongest_pull
 from evaluation.release.released import SEAL, Passage, ReleasedCounts, ReleasedNumber, check_seal, interval_around, release_counts
-from evaluation.release.rules import ReleaseRules
+from evaluation.release.rules import ReleaseRules, round_count
 from evaluation.release.study_counts import design_counts, followed_cell, people_cell, step_cell, study_counts, success_cell
 from evaluation.release.suppression import Earlier
+from evaluation.release.telling import Telling, Told
 from evaluation.study import Design, Study
 
 TWO_PERIODS_DAYS = 28.0  # a month for a study in two-week periods, whose horizons fall on no calendar month
@@ -52,6 +54,8 @@ class ReleasedStudy:
         "log_rank" and "proportionality", where there are any.
     tests : mapping of (str, str) to (ReleasedNumber, ReleasedNumber)
         By breakdown and measure: p-value of the effects being the same, and Holm's adjusted one.
+    telling : Telling
+        By which whatever else is told of the study passes, held against what was told before.
     seal : object
         What only the gate has; nothing without it is let onto a page.
     """
@@ -64,6 +68,7 @@ class ReleasedStudy:
     ratios: Mapping[str, ReleasedNumber] = field(default_factory=dict)
     p_values: Mapping[str, ReleasedNumber] = field(default_factory=dict)
     tests: Mapping[tuple[str, str], tuple[ReleasedNumber, ReleasedNumber]] = field(default_factory=dict)
+    telling: Telling = field(kw_only=True, repr=False)
     seal: object = field(default=None, repr=False, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -106,11 +111,17 @@ class ReleasedStudy:
         if self.rules.exact:
             return ReleasedNumber("points", difference.value, difference.low, difference.high, seal=SEAL)
         value = first - second
-        return ReleasedNumber("points", value, *interval_around(value, difference, people, self.rules), seal=SEAL)
+        number = ReleasedNumber("points", value, *interval_around(value, difference, people, self.rules), seal=SEAL)
+        ends = sum(self.telling.few / count for count in people)
+        return self.telling.number(f"difference of effects, {by}: {level} and {reference}", number, ends=ends)
 
 
 def release_study(
-    study: Study, rules: ReleaseRules | None = None, earlier: Sequence[Earlier] = (), earlier_curves: Sequence[Earlier] = ()
+    study: Study,
+    rules: ReleaseRules | None = None,
+    earlier: Sequence[Earlier] = (),
+    earlier_curves: Sequence[Earlier] = (),
+    earlier_numbers: Sequence[Told] = (),
 ) -> tuple[ReleasedStudy, Passage]:
     """Let a study through.
 
@@ -123,6 +134,8 @@ def release_study(
         What earlier releases showed of the same people (`Ledger.earlier`).
     earlier_curves : sequence of mapping of str to (int or None)
         What their curves showed (`ReleasedStudy.of_curves`).
+    earlier_numbers : sequence of mapping of str to Ends
+        What they told beside counts (`Ledger.numbers`).
 
     Returns
     -------
@@ -136,28 +149,34 @@ def release_study(
     """
     passage = release_counts(study_counts(study, rules), rules, earlier)
     counts, primary = passage.released, study.design.plan.primary_days
-    effects = {horizon: _through(study.effects, horizon, None, counts) for horizon in study.effects.risk_difference}
+    telling = Telling(counts.rules, earlier_numbers)
+    effects = {
+        horizon: telling.interval(f"success by {horizon:g} days", _through(study.effects, horizon, None, counts))
+        for horizon in study.effects.risk_difference
+    }
     groups = {}
     for found in (study.registered, study.exploratory):
         for (by, level), inside in found.effects.items():
             of_group = by, level
             if isinstance(inside, Effects) and primary in inside.risk_difference:
-                groups[of_group] = _through(inside, primary, of_group, counts)
+                groups[of_group] = telling.interval(f"success, {by}: {level}", _through(inside, primary, of_group, counts))
             else:
                 shown = [counts.shown[people_cell(arm, of_group)] for arm in ARMS]
                 groups[of_group] = withheld_contrast((shown[0], shown[1]))
     curves = {ANY: _curve(study, ANY, effects, counts.rules, earlier_curves)}
     states = study.follow_up.states if len(study.follow_up.states) > 1 and study.journey is None else ()
     curves |= {state: _curve(study, state, {}, counts.rules, earlier_curves) for state in states}
-    tests = {of: found for breakdowns in (study.registered, study.exploratory) for of, found in _tests(breakdowns, counts.rules)}
-    mean, ratios, p_values = mean_through(study.effects, counts), _ratios(study, counts), _p_values(study, counts)
-    return ReleasedStudy(counts, effects, groups, curves, mean, ratios, p_values, tests, seal=SEAL), passage
+    people = {arm: int(round_count(len(study.curves.followed[arm]), counts.rules)) for arm in ARMS}
+    curves = {state: _as_drawn(curve, state, people, telling) for state, curve in curves.items()}
+    tests = {of: found for breakdowns in (study.registered, study.exploratory) for of, found in _tests(breakdowns, telling)}
+    mean, ratios, p_values = mean_through("mean days", study.effects, counts, telling), _ratios(study, counts, telling), _p_values(study, telling)
+    return ReleasedStudy(counts, effects, groups, curves, mean, ratios, p_values, tests, telling=telling, seal=SEAL), passage
 
 
 def release_design(design: Design, rules: ReleaseRules | None = None, earlier: Sequence[Earlier] = ()) -> tuple[ReleasedStudy, Passage]:
     """Let a design through whose outcomes are closed; parameters and result as `release_study`."""
     passage = release_counts(design_counts(design), rules, earlier)
-    return ReleasedStudy(passage.released, {}, {}, {}, seal=SEAL), passage
+    return ReleasedStudy(passage.released, {}, {}, {}, telling=Telling(passage.released.rules), seal=SEAL), passage
 
 
 def review_tables(passage: Passage) -> dict[str, pd.DataFrame]:
@@ -189,13 +208,16 @@ def tells_of_few(effects: Effects, rules: ReleaseRules) -> bool:
     return any(0 < count < rules.threshold for count in counts)
 
 
-def mean_through(effects: Effects, counts: ReleasedCounts) -> ReleasedContrast | None:
+def mean_through(name: str, effects: Effects, counts: ReleasedCounts, telling: Telling) -> ReleasedContrast | None:
     """Let the mean days without success through; None where there are none.
 
     Parameters
     ----------
+    name : str
+        The same in every release.
     effects : Effects
     counts : ReleasedCounts
+    telling : Telling
 
     Returns
     -------
@@ -207,42 +229,61 @@ def mean_through(effects: Effects, counts: ReleasedCounts) -> ReleasedContrast |
         return None
     if tells_of_few(effects, counts.rules):
         return withheld_contrast()
-    return means_through(Contrast(treated, control, gap), counts, (people_cell("treated"), people_cell("control")))
+    contrast = Contrast(treated, control, gap)
+    return telling.mean(name, means_through(contrast, counts, (people_cell("treated"), people_cell("control"))), contrast)
 
 
-def ratio_through(ratio: Ratio, effects: Effects, counts: ReleasedCounts, shown: tuple[float, float, float] | None = None) -> ReleasedNumber:
-    """Let a hazard ratio of a comparison through; parameters as `release_ratio`, withheld where `tells_of_few`."""
+def mean_alone_through(name: str, mean: Estimate, counts: ReleasedCounts, telling: Telling) -> ReleasedNumber:
+    """Let a mean of the whole study through; `name` is the same in every release, withheld where either arm's people are hidden."""
+    step = coarseness(strongest_pull(mean), counts.rules)
+    return telling.magnitude(name, release_mean(mean, counts, map(people_cell, ARMS), step=step), step)
+
+
+def ratio_through(
+    name: str, ratio: Ratio, effects: Effects, counts: ReleasedCounts, telling: Telling, shown: tuple[float, float, float] | None = None
+) -> ReleasedNumber:
+    """Let a hazard ratio of a comparison through; `name` is the same in every release, further as `release_ratio`, withheld where `tells_of_few`."""
     numbers = shown or (ratio.value, ratio.low, ratio.high)
     few = tells_of_few(effects, counts.rules) or 0 < ratio.n < counts.rules.threshold
-    return ReleasedNumber("ratio", None, seal=SEAL) if few or not all(map(math.isfinite, numbers)) else release_ratio(ratio, counts, shown=shown)
+    if few or not all(map(math.isfinite, numbers)):
+        return ReleasedNumber("ratio", None, seal=SEAL)
+    return telling.magnitude(name, release_ratio(ratio, counts, shown=shown), ratio_step(ratio, numbers[0], counts.rules))
 
 
-def _ratios(study: Study, counts: ReleasedCounts) -> dict[str, ReleasedNumber]:
+def _ratios(study: Study, counts: ReleasedCounts, telling: Telling) -> dict[str, ReleasedNumber]:
     own, adjusted = study.effects.hazard_ratio, study.adjusted
     if own is None:
         return {}
-    found = {"hazard_ratio": ratio_through(own, study.effects, counts)}
+    found = {"hazard_ratio": ratio_through("hazard ratio", own, study.effects, counts, telling)}
     if adjusted is not None:
-        found["adjusted"] = ratio_through(own, study.effects, counts, (adjusted.value, adjusted.low, adjusted.high))
+        numbers = adjusted.value, adjusted.low, adjusted.high
+        found["adjusted"] = ratio_through("hazard ratio, adjusted", own, study.effects, counts, telling, numbers)
     return found
 
 
-def _p_values(study: Study, counts: ReleasedCounts) -> dict[str, ReleasedNumber]:
+def _p_values(study: Study, telling: Telling) -> dict[str, ReleasedNumber]:
     effects, found = study.effects, {}
-    few = tells_of_few(effects, counts.rules)
+    few = tells_of_few(effects, telling.rules)
     if effects.log_rank is not None:
         found["log_rank"] = effects.log_rank.p_value, pull_in_errors(effects.log_rank.difference)
     if study.proportionality is not None and effects.hazard_ratio is not None:
         found["proportionality"] = study.proportionality.p_value, pull_in_errors(effects.hazard_ratio.log)
-    return {name: ReleasedNumber("p_value", None, seal=SEAL) if few else release_p_value(*of, counts.rules) for name, of in found.items()}
+    return {name: ReleasedNumber("p_value", None, seal=SEAL) if few else p_value_through(f"p, {name}", *of, telling) for name, of in found.items()}
 
 
-def _tests(found: SubgroupEffects, rules: ReleaseRules) -> Iterator[tuple[tuple[str, str], tuple[ReleasedNumber, ReleasedNumber]]]:
+def p_value_through(name: str, p_value: float, pull: float, telling: Telling) -> ReleasedNumber:
+    """Let a p-value through; `name` is the same in every release, further as `release_p_value`."""
+    return telling.p_value(name, release_p_value(p_value, pull, telling.rules), pull)
+
+
+def _tests(found: SubgroupEffects, telling: Telling) -> Iterator[tuple[tuple[str, str], tuple[ReleasedNumber, ReleasedNumber]]]:
     """Let the tests of equal effects through, each rounded by how far one person moves the differences it is about."""
     for row in found.interaction_tests.to_dict("records"):
         mine = [gap for (by, *_, measure), gap in found.differences.items() if (by, measure) == (row["by"], row["measure"])]
         pull = pull_in_errors(*mine)
-        yield (row["by"], row["measure"]), (release_p_value(row["p_value"], pull, rules), release_p_value(row["p_holm"], pull, rules))
+        name = f"p, {row['by']}, {row['measure']}"
+        alone, together = (p_value_through(f"{name}, {which}", row[which], pull, telling) for which in ("p_value", "p_holm"))
+        yield (row["by"], row["measure"]), (alone, together)
 
 
 def _through(effects: Effects, horizon: float, group: tuple[str, str] | None, counts: ReleasedCounts) -> ReleasedContrast:
@@ -269,3 +310,16 @@ def _curve(study: Study, state: str, effects: Mapping[float, ReleasedContrast], 
     return release_curve(
         study.curves, state, round(asked / rules.month_days), rules, [0, *months], through=through, horizons_days=months, earlier=earlier
     )
+
+
+def _as_drawn(curve: ReleasedCurve, state: str, people: Mapping[str, int], telling: Telling) -> ReleasedCurve:
+    """Tell a curve, whose counts were held against the ledger before, with the shares and intervals that it had, arm by arm, where all are near."""
+    lines = {}
+    for arm in ARMS:
+        name, reach = f"curve, {state}, {arm}", telling.few / max(people[arm], 1)
+        numbers = {f"{name}, month {month}": curve.at_month(arm, month) for month in curve.months.tolist()}
+        shown = telling.row({f"{name}, people": ReleasedNumber("people", people[arm], seal=SEAL)}, numbers, reach)
+        ends = [(number.value, number.low, number.high) for number in shown]
+        lines[arm] = np.array(ends, dtype=np.float64).reshape(-1, 3).T
+    share, low, high = ({arm: lines[arm][which] for arm in ARMS} for which in range(3))
+    return replace(curve, share=share, low=low, high=high)

@@ -41,7 +41,7 @@ from evaluation.reporting.figures.png import png_bytes
 from evaluation.reporting.manifest import run_manifest, table_inputs
 from evaluation.reporting.report import begin_printing, render_page
 from evaluation.reporting.results import results_schema, results_text, study_results
-from evaluation.reporting.scene import Scene, ledger_of, passage_of, populations, scene_of
+from evaluation.reporting.scene import Scene, ledger_of, numbers_of, passage_of, populations, scene_of
 from evaluation.reporting.sections import compose_page
 from evaluation.reporting.workbook import csv_text, page_tables, picture_name, words, workbook_bytes
 from evaluation.sensitivity.table import Sensitivity
@@ -216,7 +216,9 @@ def result_outputs(study: Study, sensitivity: Sensitivity | None, release: Mappi
 
 
 def review_outputs(study: Study, passage: Passage) -> list[Output]:
-    """Give what the reviewer needs: every count and estimate exact beside released, what is hidden and why, and the proof.
+    """Give what the reviewer needs: every count and estimate exact beside released, what is hidden and why, what stands as before, and the proof.
+
+    Composed after the pages, for the ledger holds what they have told.
 
     Parameters
     ----------
@@ -239,6 +241,7 @@ def review_outputs(study: Study, passage: Passage) -> list[Output]:
             rows.append((horizon, name, estimate.value, estimate.low, estimate.high, shown.value, shown.low, shown.high))
     columns = ["horizon_days", "of", "value", "low", "high", "released_value", "released_low", "released_high"]
     tables = {"counts.csv": counts, "estimates.csv": pd.DataFrame(rows, columns=columns), **review_tables(passage)}
+    tables["kept.csv"] = passed.telling.kept()
     outputs = [Output(name, _in_both(f"file_{name.removesuffix('.csv')}"), _csv(table)) for name, table in tables.items()]
     return [*outputs, Output(LEDGER, _in_both("file_release_ledger"), new_ledger(study, passed).to_csv().encode())]
 
@@ -247,7 +250,8 @@ def new_ledger(study: Study, passed: ReleasedStudy) -> Ledger:
     """Give the ledger as it is when this run has been published: what was released before, and this run's numbers where they are new."""
     plan = study.design.plan
     counts, curves = populations(plan)
-    return ledger_of(plan).entered(counts, passed.counts).entered(curves, passed.of_curves)
+    entered = ledger_of(plan).entered(counts, passed.counts).entered(curves, passed.of_curves)
+    return entered.telling(numbers_of(plan), passed.telling.told)
 
 
 def internal_outputs(study: Study) -> list[Output]:

@@ -9,14 +9,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from evaluation.analysis.costs import ACTORS, STATES, CostPerExit, Costs, CostSpec, Entry, estimate_costs, state_months
-from evaluation.analysis.curves import ARMS
 from evaluation.analysis.estimates import Estimate
 from evaluation.analysis.means import Contrast, Totals
 from evaluation.analysis.quotients import Quotient
-from evaluation.release.contrasts import release_means
-from evaluation.release.magnitudes import release_mean
+from evaluation.release.passage import mean_alone_through
 from evaluation.release.released import ReleasedNumber
 from evaluation.reporting.blocks import Block, Items, Paragraph, Rows, Section, Subheading, results
+from evaluation.reporting.journey_tables import released_totals
 from evaluation.reporting.scene import Scene, once
 from evaluation.reporting.tables import Table
 from evaluation.reporting.wording import excludes_zero
@@ -70,11 +69,11 @@ def as_released(exact: Estimate, shown: ReleasedNumber) -> Estimate | None:
 def _amounts(study: Study, journey: Journey, spec: CostSpec, scene: Scene) -> Totals:
     """Give what a participant has more of than without the programme, as released; what is of few people is left out, and so unknown."""
     exact, counts = {name: one.difference for name, one in journey.totals.contrasts.items()}, scene.passed.counts
-    shown = {name: one.difference for name, one in release_means(journey.totals.contrasts, scene.rules).items()}
+    shown = {name: one.difference for name, one in released_totals(journey.totals, scene).items()}
     if {price.quantity for price in spec.prices} & set(STATES):
         months = state_months(study.effects.risk_difference[scene.plan.primary_days], journey.occupancy)
         exact |= {str(name): one for name, one in months.items()}
-        shown |= {str(name): release_mean(one, counts, ARMS) for name, one in months.items()}
+        shown |= {str(name): mean_alone_through(f"months: {name}", one, counts, scene.telling) for name, one in months.items()}
     found = {name: as_released(exact[name], number) for name, number in shown.items()}
     return Totals({name: Contrast(one, one, one) for name, one in found.items() if one is not None})
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 
 from evaluation.analysis.curves import ARMS
-from evaluation.release.contrasts import release_means
 from evaluation.reporting import figures, tables
 from evaluation.reporting import journey_tables as lines
 from evaluation.reporting.blocks import Block, Paragraph, Rows, Section, Subheading, picture, results, spoken
@@ -128,13 +127,13 @@ def _lock_in(study: Study, journey: Journey, scene: Scene) -> list[str]:
     """Say by the first period's hazard ratio whether the participants were held back at first."""
     if not journey.periods:
         return []
-    voice, ((_, end), ratio) = scene.voice, next(iter(journey.periods.items()))
-    names = {**scene.names(), "period": voice.span(end, first=True)}
-    if lines.hides_ratio(study, ratio, scene):
+    voice, (period, ratio) = scene.voice, next(iter(journey.periods.items()))
+    names = {**scene.names(), "period": voice.span(period[1], first=True)}
+    if lines.hides_ratio(study, period, ratio, scene):
         return [voice("lock_in_hidden", **names)]
     if ratio is None:
         return [voice("lock_in_unknown", **names)]
-    shown = lines.released_ratio(study, ratio, scene)
+    shown = lines.released_ratio(study, period, ratio, scene)
     low, high = shown.low or 0.0, shown.high or 0.0
     key = "lock_in" if high < 1 else "no_lock_in" if low > 1 else "lock_in_unsure"
     number, interval = tables.ratio_cells(shown, scene)
@@ -187,7 +186,7 @@ def _lasting(study: Study, journey: Journey, scene: Scene) -> Section:
     )
     blocks.append(Subheading(voice("totals")))
     totals = lines.totals_table(journey.totals, scene)
-    pay = release_means(journey.totals.contrasts, scene.rules).get("earnings_sek")
+    pay = lines.released_totals(journey.totals, scene).get("earnings_sek")
     rests = None if pay is None else lines.rests_on(pay, scene)
     note = " ".join([voice("totals_note"), *([] if rests is None else [voice("pay_rests", **names, **rests)])])
     blocks += [Rows(totals), Paragraph(note)] if totals.rows else [_missing(scene)]

@@ -18,7 +18,7 @@ from evaluation.analysis.later_starts import CensoringModel
 from evaluation.analysis.means import Contrast, Durability, Occupancy, Totals
 from evaluation.plan import RegisterPlan
 from evaluation.registers.contract import load_contract
-from evaluation.release.contrasts import ReleasedContrast, release_levels, release_means, release_parts, release_shares
+from evaluation.release.contrasts import ReleasedContrast
 from evaluation.release.passage import mean_through, ratio_through
 from evaluation.release.released import ReleasedNumber
 from evaluation.reporting.disclosure import HIDDEN
@@ -119,13 +119,13 @@ def rests_on(contrast: ReleasedContrast, scene: Scene) -> dict[str, str] | None:
 
 def part_lines(study: Study, scene: Scene) -> dict[str, Line]:
     """Split the difference at the primary horizon: by key of the part; empty where success has fewer than two parts."""
-    found = released_states(study.effects, scene.plan.primary_days, scene.rules)
+    found = released_states(study.effects, scene.plan.primary_days, scene.telling)
     return {part: line(scene.voice(part), found[part], scene) for part in present_parts(study.effects)} if found else {}
 
 
 def subsidised(study: Study, scene: Scene) -> ReleasedNumber | None:
     """Give how much of the difference is subsidised jobs of either kind; None where it may not be shown, or there is one kind only."""
-    found = released_states(study.effects, scene.plan.primary_days, scene.rules)
+    found = released_states(study.effects, scene.plan.primary_days, scene.telling)
     if not {NEW_START, SUBSIDISED} <= set(present_parts(study.effects)) or ALL_SUBSIDISED not in found:
         return None
     kinds = [found[kind] for kind in (NEW_START, SUBSIDISED, ALL_SUBSIDISED)]
@@ -137,7 +137,7 @@ def subsidised(study: Study, scene: Scene) -> ReleasedNumber | None:
 
 def place_lines(occupancy: Occupancy, month: int, scene: Scene) -> dict[str, Line]:
     """Give the share in each group of states so many months after the start, by key of the group."""
-    passed = once(occupancy, ("places", month, scene.rules), lambda: release_parts(_places(occupancy, month), scene.rules))
+    passed = once(occupancy, ("places", month, scene.telling), lambda: scene.telling.parts(f"places, month {month}", _places(occupancy, month)))
     return {place: line(scene.voice(place), contrast, scene) for place, contrast in passed.items()}
 
 
@@ -161,7 +161,7 @@ def _rest(shares: Sequence[Estimate]) -> Estimate:
 
 def drawn_places(occupancy: Occupancy, month: int, scene: Scene) -> dict[str, tuple[float, float]]:
     """Give the shares to draw, treated and control, by key of the group: what is hidden lies with the last group, which is what is left."""
-    levels = once(occupancy, ("drawn", month, scene.rules), lambda: release_levels(_places(occupancy, month), scene.rules))
+    levels = once(occupancy, ("drawn", month, scene.telling), lambda: scene.telling.levels(f"drawn, month {month}", _places(occupancy, month)))
     shown = np.array([(0.0, 0.0) if pair is None else pair for pair in levels.values()])
     shown[-1] = 1 - shown[:-1].sum(axis=0)
     return {place: (float(treated), float(control)) for place, (treated, control) in zip(levels, np.clip(shown, 0.0, 1.0), strict=True)}
@@ -180,26 +180,27 @@ def horizon_lines(found: Mapping[float, ReleasedContrast], scene: Scene) -> dict
 def released_horizons(effects: Effects, scene: Scene) -> dict[float, ReleasedContrast]:
     """Let the shares at every horizon through of effects that are not the study's own."""
     asked = {f"{days:g}": _at(effects, days) for days in effects.risk_difference}
-    passed = once(effects, ("horizons", scene.rules), lambda: release_shares(asked, scene.rules))
+    passed = once(effects, ("horizons", scene.telling), lambda: scene.telling.shares("never starting", asked))
     return {days: passed[f"{days:g}"] for days in effects.risk_difference}
 
 
-def hides_ratio(study: Study, ratio: Ratio | None, scene: Scene) -> bool:
+def hides_ratio(study: Study, period: tuple[float, float], ratio: Ratio | None, scene: Scene) -> bool:
     """Say whether a period's ratio is about few people; those who have, or lack, success in all stand for those of the period."""
-    return scene.hides_effects(study.effects) or (ratio is not None and released_ratio(study, ratio, scene).value is None)
+    return scene.hides_effects(study.effects) or (ratio is not None and released_ratio(study, period, ratio, scene).value is None)
 
 
-def released_ratio(study: Study, ratio: Ratio, scene: Scene) -> ReleasedNumber:
+def released_ratio(study: Study, period: tuple[float, float], ratio: Ratio, scene: Scene) -> ReleasedNumber:
     """Let the ratio of a period through."""
-    return ratio_through(ratio, study.effects, scene.passed.counts)
+    begin, end = period
+    return ratio_through(f"hazard ratio from {begin:g} to {end:g} days", ratio, study.effects, scene.passed.counts, scene.telling)
 
 
 def period_table(study: Study, periods: Mapping[tuple[float, float], Ratio | None], scene: Scene) -> Table:
     """Show the hazard ratio of each period."""
     voice, rows = scene.voice, []
-    for (begin, end), ratio in periods.items():
+    for period, ratio in periods.items():
         absent = (HIDDEN, HIDDEN) if scene.hides_effects(study.effects) else (voice("not_estimable"), "")
-        rows.append((voice.period(begin, end), *(absent if ratio is None else ratio_cells(released_ratio(study, ratio, scene), scene))))
+        rows.append((voice.period(*period), *(absent if ratio is None else ratio_cells(released_ratio(study, period, ratio, scene), scene))))
     return Table(voice("periods_table"), (voice("time"), voice("hazard_ratio"), voice("interval")), tuple(rows))
 
 
@@ -214,7 +215,7 @@ def later_table(study: Study, never: Effects, scene: Scene) -> Table:
         cells = [_difference_cell(lines.get(horizon), scene) for lines in (now, without)]
         rows.append((voice("risk_row", horizon=one.label), *cells))
     few = scene.hides_effects(study.effects, never)
-    found = (scene.passed.mean, mean_through(never, scene.passed.counts))
+    found = (scene.passed.mean, mean_through("mean days, never starting", never, scene.passed.counts, scene.telling))
     means = (HIDDEN if few else _days_cell(mean, scene) for mean in found)
     rows.append((mean_row(scene), *means))
     marks = tuple("strong" if one.strong else "" for one in now.values())
@@ -246,17 +247,22 @@ def started_count(censoring: CensoringModel, scene: Scene) -> str:
 def durability_lines(durability: Durability, scene: Scene) -> list[Line]:
     """Give who of those with success still had it later, and who was unemployed again."""
     voice, found = scene.voice, []
-    passed = release_shares({str(asked): contrast for asked, contrast in durability.contrasts.items()}, scene.rules)
+    passed = scene.telling.shares("lasting", {str(asked): contrast for asked, contrast in durability.contrasts.items()})
     for asked, contrast in zip(durability.contrasts, passed.values(), strict=True):
         label = voice("returned_row") if asked == "returned" else voice(f"lasting_{own_definition(scene)}", days=voice.count(asked))
         found.append(line(label, contrast, scene))
     return found
 
 
+def released_totals(totals: Totals, scene: Scene) -> dict[str, ReleasedContrast]:
+    """Let what two years come to per person through."""
+    return once(totals, ("totals", scene.telling), lambda: scene.telling.means("totals", totals.contrasts))
+
+
 def totals_table(totals: Totals, scene: Scene) -> Table:
     """Show what two years come to per person: benefit days, months with social assistance and earnings."""
     voice, rows = scene.voice, []
-    for name, contrast in release_means(totals.contrasts, scene.rules).items():
+    for name, contrast in released_totals(totals, scene).items():
         decimals = 0 if totals.contrasts[name].difference.unit == "sek" else 1
         sides, gap = (contrast.treated.value, contrast.control.value), contrast.difference
         shown: tuple[str, ...] = (HIDDEN,) * 4
@@ -282,7 +288,7 @@ def definition_lines(study: Study, definition: str, others: Mapping[str, Effects
     voice, horizon = scene.voice, scene.plan.primary_days
     every: dict[str, Effects | str] = {definition: study.effects, **others}
     reached = {name: effects for name, effects in every.items() if isinstance(effects, Effects) and horizon in effects.risk_difference}
-    passed = release_shares({name: _at(effects, horizon) for name, effects in reached.items() if name != definition}, scene.rules)
+    passed = scene.telling.shares("definitions", {name: _at(effects, horizon) for name, effects in reached.items() if name != definition})
     passed |= {definition: scene.passed.effects[horizon]} if definition in reached else {}
     found = []
     for name in ("strict", "project", "studies", "independent"):

@@ -174,8 +174,8 @@ def _differences(found: SubgroupEffects, registered: bool, scene: Scene) -> Iter
     """Give the differences of effects, of groups whose effects are both shown."""
     measure = f"risk_{scene.plan.primary_days:g}"
     for (by, level, reference, name), exact in found.differences.items():
-        gap = _interval(scene.passed.gap(by, level, reference, exact))
-        if name == measure and gap is not None:
+        gap = _interval(scene.passed.gap(by, level, reference, exact)) if name == measure else None
+        if gap is not None:
             yield {"by": by, "group": level, "reference": reference, "registered": registered, "unit": "share", "difference": gap}
 
 

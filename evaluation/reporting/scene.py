@@ -18,6 +18,7 @@ from evaluation.release.ledger import LEDGER, Ledger, read_ledger
 from evaluation.release.passage import ReleasedStudy, release_design, release_study, tells_of_few
 from evaluation.release.released import Passage, ReleasedNumber
 from evaluation.release.rules import ReleaseRules, release_rules, round_count
+from evaluation.release.telling import Telling
 from evaluation.reporting import figures
 from evaluation.reporting.disclosure import HIDDEN, Gate
 from evaluation.reporting.wording import Voice, excludes_zero, sentence_case
@@ -75,6 +76,11 @@ class Scene:
     def rules(self) -> ReleaseRules:
         """Give the rules of the gate; a page within the house, without a study, hides few and rounds nothing."""
         return ReleaseRules(threshold=self.gate.threshold, base=1) if self.released is None else self.released.rules
+
+    @property
+    def telling(self) -> Telling:
+        """Give by what every number that is no count passes; a page within the house holds none against earlier ones."""
+        return Telling(self.rules) if self.released is None else self.released.telling
 
     @property
     def treated(self) -> str:
@@ -257,9 +263,10 @@ def passage_of(study: Study | Design, rules: ReleaseRules) -> tuple[ReleasedStud
     plan = study.design.plan if isinstance(study, Study) else study.plan
     ledger = ledger_of(plan)
     counts, curves = (ledger.earlier(population) for population in populations(plan))
+    numbers = ledger.numbers(numbers_of(plan))
 
     def through() -> tuple[ReleasedStudy, Passage]:
-        return release_study(study, rules, counts, curves) if isinstance(study, Study) else release_design(study, rules, counts)
+        return release_study(study, rules, counts, curves, numbers) if isinstance(study, Study) else release_design(study, rules, counts)
 
     return once(study, (rules, ledger.to_csv()), through)
 
@@ -272,6 +279,11 @@ def ledger_of(plan: Plan) -> Ledger:
 def populations(plan: Plan) -> tuple[str, str]:
     """Name a study's people, and the counts its curves are drawn of, as the ledger knows them."""
     return plan.name, f"{plan.name}, curves"
+
+
+def numbers_of(plan: Plan) -> str:
+    """Name what is told of a study beside counts, as the ledger knows it."""
+    return f"{plan.name}, numbers"
 
 
 def once(of: object, key: Hashable, make: Callable[[], _T]) -> _T:

@@ -181,7 +181,7 @@ def _states(study: Study, scene: Scene) -> list[Section]:
     table = tables.states_table(effects, scene, scene.plan.primary_days)
     blocks: list[Block] = []
     curves = [(scene.state(state), scene.passed.curves[state]) for state in states]
-    hidden = any(found.hidden for found in released_states(effects, scene.plan.primary_days, scene.rules).values())
+    hidden = any(found.hidden for found in released_states(effects, scene.plan.primary_days, scene.telling).values())
     if not hidden and all(_until(curve) > 0 for _, curve in curves):
         words = replace(figure_words(scene), share_axis=voice("states_axis"))  # a state need not be a success
         drawn = draw_released_states(curves, unit_days=unit, horizons=_ticks(study), words=words)

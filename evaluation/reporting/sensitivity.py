@@ -11,8 +11,10 @@ import pandas as pd
 
 from evaluation.analysis.lost_contact import SHARES
 from evaluation.analysis.subgroups import holm
-from evaluation.release.magnitudes import coarseness, release_p_value, round_to
+from evaluation.release.magnitudes import coarseness, round_to
+from evaluation.release.passage import p_value_through
 from evaluation.release.released import ReleasedNumber
+from evaluation.release.telling import Telling
 from evaluation.reporting import figures
 from evaluation.reporting.blocks import Block, Items, Paragraph, Rows, Section, Subheading, picture, results, spoken
 from evaluation.reporting.scene import Scene, figure_words
@@ -70,20 +72,30 @@ def through_gate(sensitivity: Sensitivity, scene: Scene) -> Sensitivity:
     own, released = sensitivity.baseline, scene.passed.effects[sensitivity.horizon_days]
     centre = replace(own, value=_known(released.difference.value), low=_known(released.difference.low), high=_known(released.difference.high))
 
+    telling = scene.telling
     bound_step = coarseness(BOUND_PULL / max(min(own.n_treated or 0, own.n_control or 0), 1), scene.rules)
 
     def laid(row: Row) -> Row:
         if not row.ran or row.probe in OF_DESIGN:
             return row
         if row.kind == "bound":
-            return replace(row, value=_rounded(row.value, bound_step), low=_rounded(row.low, bound_step))
+            return _as_told(
+                replace(row, value=_rounded(row.value, bound_step), low=_rounded(row.low, bound_step)), telling.reach(bound_step), telling
+            )
         step = scene.rules.base / max(min(row.n_treated or 0, row.n_control or 0), 1)
         start, about = (own.value, centre.value) if row.kind == "answer" else (0.0, 0.0)
         value = about + round((row.value - start) / step) * step
-        return replace(row, value=value, low=value - (row.value - row.low) - step / 2, high=value + (row.high - row.value) + step / 2)
+        about_it = replace(row, value=value, low=value - (row.value - row.low) - step / 2, high=value + (row.high - row.value) + step / 2)
+        return _as_told(about_it, telling.few * step / scene.rules.base, telling)
 
     behind = {of: table.map(lambda share: _rounded(share, bound_step)) if of == TIPPING else table for of, table in sensitivity.tables.items()}
     return Sensitivity(centre, arranged(centre, [laid(row) for row in sensitivity.rows]), behind, sensitivity.horizon_days)
+
+
+def _as_told(row: Row, reach: float, telling: Telling) -> Row:
+    """Hold a line against what earlier releases showed of it."""
+    shown = telling.ends(f"sensitivity, {row.kind}, {row.probe}, {row.setting}", (row.value, row.low, row.high), reach)
+    return replace(row, value=shown[0], low=shown[1], high=shown[2])
 
 
 def _rounded(value: float, step: float) -> float:
@@ -202,7 +214,7 @@ def _p_value(row: Row, own: Row, scene: Scene) -> ReleasedNumber:
     """Let the p-value of a placebo through: one person moves a difference of shares by one over the people of the smaller arm."""
     fewest = min(row.n_treated or own.n_treated or 1, row.n_control or own.n_control or 1)
     errors = (row.high - row.low) / (2 * TWO_SIDED)
-    return release_p_value(row.p_value, 1 / (fewest * errors) if errors > 0 else 0.0, scene.rules)
+    return p_value_through(f"p, placebo, {row.probe}, {row.setting}", row.p_value, 1 / (fewest * errors) if errors > 0 else 0.0, scene.telling)
 
 
 def _tipping(sensitivity: Sensitivity, scene: Scene) -> list[Block]:

@@ -9,8 +9,8 @@ from operator import add
 from evaluation.analysis.curves import ARMS
 from evaluation.analysis.effects import Effects
 from evaluation.analysis.means import Contrast
-from evaluation.release.contrasts import ReleasedContrast, release_parts
-from evaluation.release.rules import ReleaseRules
+from evaluation.release.contrasts import ReleasedContrast
+from evaluation.release.telling import Telling
 from evaluation.reporting.scene import once
 
 Groups = Mapping[str, tuple[str, ...]]
@@ -40,7 +40,7 @@ def present_parts(effects: Effects) -> dict[str, tuple[str, ...]]:
     return found if len(found) > 1 else {}
 
 
-def released_states(effects: Effects, horizon: float, rules: ReleaseRules) -> dict[str, ReleasedContrast]:
+def released_states(effects: Effects, horizon: float, telling: Telling) -> dict[str, ReleasedContrast]:
     """Let the shares in every state by a horizon through, together with the parts of success and success itself.
 
     Parameters
@@ -48,17 +48,17 @@ def released_states(effects: Effects, horizon: float, rules: ReleaseRules) -> di
     effects : Effects
     horizon : float
         Days.
-    rules : ReleaseRules
+    telling : Telling
 
     Returns
     -------
     dict of str to ReleasedContrast
         By state, by part of `present_parts`, and `ALL_SUBSIDISED`; empty where the horizon is not reached.
     """
-    return once(effects, ("states", horizon, rules), lambda: _released(effects, horizon, rules))
+    return once(effects, ("states", horizon, telling), lambda: _released(effects, horizon, telling))
 
 
-def _released(effects: Effects, horizon: float, rules: ReleaseRules) -> dict[str, ReleasedContrast]:
+def _released(effects: Effects, horizon: float, telling: Telling) -> dict[str, ReleasedContrast]:
     states = tuple(dict.fromkeys(state for state, days in effects.cumulative_incidence if days == horizon))
     if not states:
         return {}
@@ -68,5 +68,6 @@ def _released(effects: Effects, horizon: float, rules: ReleaseRules) -> dict[str
     success = tuple(state for state in states if effects.spec.success is None or state in effects.spec.success)
     of |= {_SUCCESS: success} if len(success) > 1 else {}
     parts = {state: state_contrast(effects, horizon, (state,)) for state in states}
-    found = release_parts(parts, rules, {whole: state_contrast(effects, horizon, inside) for whole, inside in of.items()}, of)
+    wholes = {whole: state_contrast(effects, horizon, inside) for whole, inside in of.items()}
+    found = telling.parts(f"left by {horizon:g} days", parts, wholes, of)
     return found | {part: found[inside[0]] for part, inside in present_parts(effects).items() if len(inside) == 1}

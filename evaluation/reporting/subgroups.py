@@ -58,8 +58,10 @@ def _gap_sentences(study: Study, scene: Scene, only: str | None = None) -> list[
     sentences: list[Block] = []
     for (by, level, reference, key), exact in study.registered.differences.items():
         unknown = UNKNOWN in [*level.split(" x "), *reference.split(" x ")]  # a row of its own says enough of those of whom nothing is known
+        if key != measure or unknown or only not in (None, scene.breakdown(by)):
+            continue
         gap = scene.passed.gap(by, level, reference, exact)
-        if key != measure or gap.value is None or unknown or only not in (None, scene.breakdown(by)):
+        if gap.value is None:
             continue
         groups = voice("effect_gap", level=scene.level(by, level), reference=scene.level(by, reference))
         name = f"{scene.breakdown(by)}, {groups}" if only is None else sentence_case(groups)

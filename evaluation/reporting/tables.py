@@ -202,7 +202,7 @@ def ratio_cells(found: ReleasedNumber, scene: Scene) -> tuple[str, str]:
 def states_table(effects: Effects, scene: Scene, horizon: float) -> Table:
     """Show the share in each state by one horizon, and the difference; states of few are hidden so that the others do not give them away."""
     voice, rows = scene.voice, []
-    found = released_states(effects, horizon, scene.rules)
+    found = released_states(effects, horizon, scene.telling)
     for state in dict.fromkeys(state for state, days in effects.cumulative_incidence if days == horizon):
         gap = found[state].difference
         cells = (scene.share(found[state].treated), scene.share(found[state].control), f"{scene.points(gap)} ({scene.point_range(gap)})")
