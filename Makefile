@@ -44,7 +44,7 @@ benchmark: setup  ## Time the design, the effects and the registers; rewrites do
 	$(BIN)/python tests/benchmarks/balance.py --append docs/benchmarks.md
 	$(BIN)/python tests/benchmarks/matching.py --append docs/benchmarks.md --figure docs/figures/matching_growth.svg
 
-verify: setup  ## Hold the whole road against worlds whose truth is known (about three quarters of an hour); rewrites docs/validation.md
+verify: setup  ## Hold the whole road against worlds whose truth is known (about an hour); rewrites docs/validation.md
 	$(BIN)/python tests/verification/verify.py --write docs/validation.md
 
 verify-quick: setup  ## The same in a few minutes: fails if a row misses its bound
