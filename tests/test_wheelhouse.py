@@ -78,4 +78,4 @@ def test_without_a_network_it_is_installed_from_the_folder_and_builds_a_report(t
     for command in (["doctor"], ["report", STUDY]):
         done = subprocess.run([*wall, str(programs / "malmokraften"), *command], cwd=tmp_path, env=alone, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-    assert {"report.sv.html", "report.en.html"} <= {file.name for file in (tmp_path / "reports" / STUDY / "output").iterdir()}
+    assert {"report.sv.html", "report.en.html"} <= {file.name for file in (tmp_path / "reports" / STUDY / "output" / "release").iterdir()}
