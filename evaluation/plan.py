@@ -50,7 +50,7 @@ from evaluation.plan_sections import (
     Text,
     Wording,
 )
-from evaluation.registers.contract import Contract, load_contract
+from evaluation.registers.contract import load_contract
 from evaluation.registers.origin import DEFINITIONS
 
 _ALIKE = 0.7  # likeness of two names, from 0 to 1, above which one may be a misspelling of the other
@@ -250,7 +250,7 @@ class RegisterPlan(Plan):
     @property
     def success(self) -> tuple[str, ...]:
         """The states that are success by the plan's definition."""
-        return self.outcome.success(_contract())
+        return self.outcome.success(load_contract())
 
     @property
     def other_outcomes(self) -> tuple[OutcomeSpec, ...]:
@@ -268,14 +268,9 @@ class RegisterPlan(Plan):
 
 
 @cache
-def _contract() -> Contract:
-    return load_contract()
-
-
-@cache
 def _state_labels() -> dict[Language, dict[str, str]]:
     """Give what the states of codes/tillstand.csv are called, and work of which only the pay is known."""
-    entries = _contract().codes["tillstand"].entries
+    entries = load_contract().codes["tillstand"].entries
     swedish, english = (dict(zip(entries["kod"], entries[column], strict=True)) for column in ("benamning_sv", "label_en"))
     return {"sv": swedish | {EARNINGS: "arbete"}, "en": english | {EARNINGS: "work"}}
 

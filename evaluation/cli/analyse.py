@@ -19,6 +19,7 @@ from evaluation.cli.studies import (
     load_study_plan,
     make_design,
     open_source,
+    site_rules,
 )
 from evaluation.cli.terminal import Choice, LogJson, Quiet, Step, exit_codes, steps
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from evaluation.plan_sections import Language
     from evaluation.reporting.blocks import Page
-    from evaluation.reporting.exchange import Output
     from evaluation.reporting.scene import Scene
     from evaluation.sensitivity.table import Sensitivity
     from evaluation.study import Study
@@ -66,18 +66,12 @@ def analyse(
         analysed = analyse_study(source, designed)
         probes = find_probes(source, analysed, folder / INTERNAL / "sensitivity", step, jobs=0)
         step("Letting it through the gate")
-        rules = _rules(site)
+        rules = site_rules(site)
         pages = dict(_pages(analysed, probes, language.languages, rules))
         if out is not None:
             _write(analysed, probes, pages, out, rules, step)
     if not quiet:
         typer.echo("\n\n".join(told(page) for page, _ in pages.values()))
-
-
-def _rules(site: Path | None) -> Mapping[str, float] | None:
-    from evaluation.registers.site import load_site
-
-    return load_site(site).release if site else None
 
 
 def _pages(
@@ -122,14 +116,14 @@ def _write(
     """Write results and tables whole or not at all, and read them cold as whoever receives them will."""
     step("Writing the results")
     from evaluation.release.check import CONTEXT, check_release
-    from evaluation.reporting.bundle import data_outputs, result_outputs
+    from evaluation.reporting.bundle import context_output, data_outputs, result_outputs
     from evaluation.reporting.exchange import beside, exchange, write_output
 
     outputs = result_outputs(study, probes, rules)
     outputs += [one for page, scene in pages.values() for one in data_outputs(page, scene) if one.name.endswith(".csv")]
     names = (RESULTS, SCHEMA, TABLES, CONTEXT)
     with beside(out, names) as new:
-        for output in (*outputs, _context(outputs)):
+        for output in (*outputs, context_output(outputs)):
             write_output(new, output)
         problems = check_release(new, next(iter(pages.values()))[1].rules)
         exchange(new, out, names)
@@ -137,14 +131,3 @@ def _write(
     step.done(f"Tables: {out / TABLES}")
     for problem in problems:
         typer.echo(f"Warning: release: {problem}", err=True)
-
-
-def _context(outputs: list[Output]) -> Output:
-    """Describe every file, as who decides on a release wants it."""
-    import pandas as pd
-
-    from evaluation.release.check import CONTEXT
-    from evaluation.reporting.exchange import Output
-
-    described = pd.DataFrame(sorted((one.name, one.label) for one in outputs), columns=["file", "description"])
-    return Output(CONTEXT, "file, description", described.to_csv(index=False, lineterminator="\n").encode())

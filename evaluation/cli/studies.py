@@ -14,6 +14,8 @@ from evaluation.cli.registers import check_delivery
 from evaluation.cli.terminal import UNFIT, Choice, LogJson, Quiet, Step, exit_codes, steps
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
     from evaluation.design.designs import Designs
@@ -240,6 +242,13 @@ def _write_design(design: Design, folder: Path, language: Choice, step: Step, al
         step.done(f"Report: {file}")
 
 
+def site_rules(site: Path | None) -> Mapping[str, float] | None:
+    """Give the rules by which numbers leave, as the site's file has them; without a site, none of its own."""
+    from evaluation.registers.site import load_site
+
+    return load_site(site).release if site else None
+
+
 def _write_bundle(
     study: Study,
     source: pd.DataFrame | CleanRegisters,
@@ -253,10 +262,9 @@ def _write_bundle(
 ) -> None:
     step("Writing the report")
     from evaluation.errors import PdfWarning
-    from evaluation.registers.site import load_site
     from evaluation.reporting.bundle import write_bundle
 
-    rules = load_site(site).release if site else None
+    rules = site_rules(site)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", PdfWarning)
         made = write_bundle(study, folder, source=source, languages=language.languages, pdf=pdf, sensitivity=sensitivity, release=rules)

@@ -14,8 +14,6 @@ OpenSAFELY, Releasing files: outputs apart by sensitivity, and no file without i
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import time
 import warnings
@@ -270,12 +268,13 @@ def internal_outputs(study: Study) -> list[Output]:
 
 def _within(folder: str, outputs: Sequence[Output]) -> list[Output]:
     """Set outputs in a folder, with the file that describes each of them."""
-    lines = io.StringIO()
-    writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow(["file", "description"])
-    writer.writerows([one.name, one.label] for one in sorted(outputs, key=lambda one: one.name))
-    context = Output(CONTEXT, "file, description", lines.getvalue().encode())
-    return [Output(f"{folder}/{one.name}", one.label, one.content) for one in (*outputs, context)]
+    return [Output(f"{folder}/{one.name}", one.label, one.content) for one in (*outputs, context_output(outputs))]
+
+
+def context_output(outputs: Sequence[Output]) -> Output:
+    """Describe every file of a folder, as who decides on a release wants it."""
+    described = pd.DataFrame(sorted((one.name, one.label) for one in outputs), columns=["file", "description"])
+    return Output(CONTEXT, "file, description", _csv(described))
 
 
 def _csv(table: pd.DataFrame) -> bytes:
