@@ -16,6 +16,7 @@ from scipy.optimize import linprog
 
 THRESHOLD, BASE = 10, 5
 ROUNDING = 2  # at most this far is a count from its nearest multiple of 5
+KEPT = 5  # so much farther may one lie that stands as an earlier release showed it
 SOLVER = 1e-6  # what a linear programme leaves of a whole number
 
 Shown = Mapping[str, int | None]

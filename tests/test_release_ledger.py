@@ -159,7 +159,7 @@ def test_a_release_that_tells_something_new_is_entered_under_the_next_number(tmp
     ledger = read_ledger(tmp_path / STUDY / LEDGER)
     counts, curves = populations(analysed().design.plan)
     assert (counts, curves) == (STUDY, f"{STUDY}, curves")
-    assert [len(ledger.earlier(population)) for population in (counts, curves)] == [2, 2]
+    assert [len(ledger.earlier(population)) for population in (counts, curves)] == [2, 1]  # the curves are shown as they were: that tells nothing new
     assert set(ledger.table["release"]) == {"1", "2"}
 
 
@@ -287,7 +287,9 @@ def test_the_tables_that_were_not_in_the_ledger_do_tell_without_it(corrected: Si
 
 def test_a_page_on_which_nothing_had_to_be_hidden_is_the_same_word_for_word(corrected: SimpleNamespace) -> None:
     pages = corrected.pages
-    assert said(pages["other beside"]) == said(pages["first"])
+    published_before = " The report has been published before."
+    assert [text.partition(published_before)[0] for text in said(pages["other beside"])] == said(pages["first"])
+    assert sum(published_before in text for text in said(pages["other beside"])) == 1
     assert corrected.cells["other beside"] == corrected.cells["first"]
     assert said(pages["many beside"]) != said(pages["first"])
 
@@ -302,7 +304,7 @@ def test_the_reviewer_sees_what_stands_as_it_was_told_before(corrected: SimpleNa
     files = {output.name: output.content.decode() for output in review_outputs(study, passage_of(study, release_rules(10))[1])}
     kept = pd.read_csv(corrected.folder / LEDGER)
     assert files["kept.csv"].count("\n") > 5
-    assert set(scene_of(study, "en").passed.telling.kept()["name"]) <= set(kept["cell"])
+    assert set(scene_of(study, "en").passed.telling.kept({})["name"]) <= set(kept["cell"])
 
 
 def test_what_is_told_comes_back_from_the_ledger_to_the_last_bit(corrected: SimpleNamespace) -> None:

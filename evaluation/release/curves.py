@@ -25,8 +25,9 @@ from evaluation.analysis.curves import ARMS, Curves
 from evaluation.design.cohort import Floats
 from evaluation.errors import EstimationError
 from evaluation.release.released import SEAL, ReleasedNumber, check_seal
-from evaluation.release.rules import ReleaseRules, gives_away, round_count
+from evaluation.release.rules import ReleaseRules, count_beside, gives_away, round_count
 
+Ints = NDArray[np.int64]
 COUNTED_EVERY = 6  # months: as often as figures have numbers under their axis
 
 
@@ -48,7 +49,7 @@ class ReleasedCurve:
         What only the gate has; nothing without it is let onto a page.
     """
 
-    months: NDArray[np.int64]
+    months: Ints
     share: Mapping[str, Floats]
     low: Mapping[str, Floats]
     high: Mapping[str, Floats]
@@ -81,6 +82,7 @@ def release_curve(
     rules: ReleaseRules | None = None,
     counted_months: Collection[int] | None = None,
     *,
+    people: Mapping[str, int | None] | None = None,
     through: Mapping[str, Mapping[int, float]] | None = None,
     horizons_days: Mapping[int, float] | None = None,
     earlier: Sequence[Mapping[str, int | None]] = (),
@@ -99,6 +101,8 @@ def release_curve(
     counted_months : collection of int, optional
         At which months the numbers under observation are asked for, those that the figure has under its axis; left out, every half year. The fewer
         there are, the fewer lie so near that they must be hidden.
+    people : mapping of str to (int or None), optional
+        By arm: its released people, of whom the curve is a share; it is withheld where they are hidden. Left out, they are rounded.
     through : mapping of str to mapping of int to float, optional
         By arm and month, released shares that stand elsewhere and that the curve must pass.
     horizons_days : mapping of int to float, optional
@@ -123,7 +127,8 @@ def release_curve(
     seen = (followed >= max(rules.threshold, 1)).all(axis=0) & (days <= curves.reach)
     days = days[: int(np.argmin(np.append(seen, False)))]
     before = {arm: [_of_months(release, f"{state}, {arm}, left by month") for release in earlier] for arm in ARMS}
-    found = {arm: _of_arm(curves, state, arm, days, rules, (through or {}).get(arm, {}), before[arm]) for arm in ARMS}
+    among = people or {arm: int(round_count(len(curves.followed[arm]), rules)) for arm in ARMS}
+    found = {arm: _of_arm(curves, state, arm, among[arm], days, rules, (through or {}).get(arm, {}), before[arm]) for arm in ARMS}
     if any(arm is None for arm in found.values()):
         days = days[:0]
     lines = {arm: np.zeros((3, 0)) if line is None else line[:, : len(days)] for arm, line in found.items()}
@@ -131,7 +136,7 @@ def release_curve(
     rounded = {arm: round_count(row[: len(days)], rules).tolist() for arm, row in zip(ARMS, followed, strict=True)}
     seen_before = {arm: [_of_months(release, f"{state}, {arm}, followed at month") for release in earlier] for arm in ARMS}
     told = {
-        arm: [count if month in asked and not _changed(month, count, seen_before[arm], rules) else None for month, count in enumerate(row)]
+        arm: [count_beside(count, rules, _at(month, seen_before[arm])) if month in asked else None for month, count in enumerate(row)]
         for arm, row in rounded.items()
     }
     counts = {arm: _hide_small_losses(row, rules) for arm, row in told.items()}
@@ -162,7 +167,7 @@ def curve_cells(curve: ReleasedCurve, state: str, people: Mapping[str, int | Non
     return cells
 
 
-def hold_small_steps(counts: NDArray[np.int64], rules: ReleaseRules, fixed: Mapping[int, int] | None = None) -> NDArray[np.int64]:
+def hold_small_steps(counts: Ints, rules: ReleaseRules, fixed: Mapping[int, int] | None = None) -> Ints:
     """Hold a rising row of rounded counts still where two of them would tell that few were added between them.
 
     Parameters
@@ -207,43 +212,56 @@ def _of_months(release: Mapping[str, int | None], named: str) -> dict[int, int |
     return {int(cell.removeprefix(named)): count for cell, count in release.items() if cell.startswith(f"{named} ")}
 
 
-def _changed(month: int, count: int, before: Sequence[Mapping[int, int | None]], rules: ReleaseRules) -> bool:
-    """Say whether a count has certainly changed by few since an earlier release."""
-    fuzz = rules.base - 1
-    was = [release.get(month) for release in before]
-    return any(one is not None and gives_away(count - one - fuzz, count - one + fuzz, rules) for one in was)
+def _at(month: int, before: Sequence[Mapping[int, int | None]]) -> list[int]:
+    """Give what earlier releases showed at a month, the oldest first."""
+    return [was for release in before if (was := release.get(month)) is not None]
 
 
-def _as_before(counts: NDArray[np.int64], release: Mapping[int, int | None], rules: ReleaseRules) -> dict[int, int]:
-    """Give the months of an earlier release, where none of them is so far from what it is now that the older curve would mislead."""
-    was = {month: count for month, count in release.items() if count is not None and month < len(counts)}
-    return was if all(abs(count - int(counts[month])) <= 2 * rules.base or count == 0 for month, count in was.items()) else {}
+def _beside(counts: Ints, before: Sequence[Mapping[int, int | None]], rules: ReleaseRules, fixed: Mapping[int, int]) -> Ints | None:
+    """Give the row of held counts of a curve beside those of earlier releases; None where each that is tried would tell of few who have changed.
+
+    First as it is; then with the months that would tell of them as they were; last with every month as the last release showed it, where that would
+    not mislead.
+    """
+
+    def told(held: Ints) -> list[int | None]:
+        return [count_beside(count, rules, _at(month, before)) for month, count in enumerate(held.tolist())]
+
+    held = hold_small_steps(counts, rules, fixed)
+    kept = {month: count for month, count in enumerate(told(held)) if count is not None and count != held[month]}
+    last = {month: count for month, count in (before[-1] if before else {}).items() if count is not None and month < len(counts)}
+    near = all(abs(count - int(counts[month])) <= 2 * rules.base or count == 0 for month, count in last.items())
+    for tried in ({}, kept, last if near else {}):
+        held = hold_small_steps(counts, rules, {**tried, **fixed})
+        if told(held) == held.tolist():
+            return held
+    return None
 
 
 def _of_arm(
     curves: Curves,
     state: str,
     arm: str,
+    people: int | None,
     days: Floats,
     rules: ReleaseRules,
     through: Mapping[int, float],
     before: Sequence[Mapping[int, int | None]] = (),
 ) -> Floats | None:
     """Give an arm's share, low and high, shape (3, m); None where few or nobody had left, or where it would tell what few have changed."""
-    people = int(round_count(len(curves.followed[arm]), rules))
     rows = curves.table[(curves.table["arm"] == arm) & (curves.table["state"] == state)]
     last = np.searchsorted(rows["days"].to_numpy(), days, side="right")
     exact, low, high = np.vstack([np.zeros(3), rows[["probability", "low", "high"]].to_numpy(dtype=np.float64)])[last].T
     if rules.exact:
         return np.vstack([exact, low, high])
+    if not people:
+        return None
     counts = np.floor(np.round(exact * people / rules.base, 9) + 0.5).astype(np.int64) * rules.base
     if not len(days) or counts[-1] < rules.threshold:
         return None
     fixed = {month: round(share * people) for month, share in through.items() if month < len(counts)}
-    held, step = hold_small_steps(counts, rules, fixed), rules.base / people
-    if any(_changed(month, count, before, rules) for month, count in enumerate(held.tolist())):
-        held = hold_small_steps(counts, rules, _as_before(counts, before[-1], rules) | fixed)
-    if any(_changed(month, count, before, rules) for month, count in enumerate(held.tolist())):
+    held, step = _beside(counts, before, rules, fixed), rules.base / people
+    if held is None:
         return None
     share = np.minimum(held / people, 1.0)
     below, above = (np.ceil(np.round(width / step + 0.5, 9)) * step * (held > 0) for width in (exact - low, high - exact))

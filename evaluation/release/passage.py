@@ -23,7 +23,7 @@ from evaluation.release.contrasts import ReleasedContrast, contrast_through, mea
 from evaluation.release.curves import ReleasedCurve, curve_cells, release_curve
 from evaluation.release.magnitudes import coarseness, pull_in_errors, ratio_step, release_mean, release_p_value, release_ratio, strongest_pull
 from evaluation.release.released import SEAL, Passage, ReleasedCounts, ReleasedNumber, check_seal, interval_around, release_counts
-from evaluation.release.rules import ReleaseRules, round_count
+from evaluation.release.rules import ReleaseRules
 from evaluation.release.study_counts import design_counts, followed_cell, people_cell, step_cell, study_counts, success_cell
 from evaluation.release.suppression import Earlier
 from evaluation.release.telling import Telling, Told
@@ -163,11 +163,10 @@ def release_study(
             else:
                 shown = [counts.shown[people_cell(arm, of_group)] for arm in ARMS]
                 groups[of_group] = withheld_contrast((shown[0], shown[1]))
-    curves = {ANY: _curve(study, ANY, effects, counts.rules, earlier_curves)}
+    curves = {ANY: _curve(study, ANY, effects, counts, earlier_curves)}
     states = study.follow_up.states if len(study.follow_up.states) > 1 and study.journey is None else ()
-    curves |= {state: _curve(study, state, {}, counts.rules, earlier_curves) for state in states}
-    people = {arm: int(round_count(len(study.curves.followed[arm]), counts.rules)) for arm in ARMS}
-    curves = {state: _as_drawn(curve, state, people, telling) for state, curve in curves.items()}
+    curves |= {state: _curve(study, state, {}, counts, earlier_curves) for state in states}
+    curves = {state: _as_drawn(curve, state, counts, telling) for state, curve in curves.items()}
     tests = {of: found for breakdowns in (study.registered, study.exploratory) for of, found in _tests(breakdowns, telling)}
     mean, ratios, p_values = mean_through("mean days", study.effects, counts, telling), _ratios(study, counts, telling), _p_values(study, telling)
     return ReleasedStudy(counts, effects, groups, curves, mean, ratios, p_values, tests, telling=telling, seal=SEAL), passage
@@ -293,9 +292,9 @@ def _through(effects: Effects, horizon: float, group: tuple[str, str] | None, co
     return contrast_through(contrast, counts, (having[0], having[1]), (people[0], people[1]))
 
 
-def _curve(study: Study, state: str, effects: Mapping[float, ReleasedContrast], rules: ReleaseRules, earlier: Sequence[Earlier]) -> ReleasedCurve:
+def _curve(study: Study, state: str, effects: Mapping[float, ReleasedContrast], counts: ReleasedCounts, earlier: Sequence[Earlier]) -> ReleasedCurve:
     """Let a curve through that passes the released shares at the horizons, so that figure and tables say the same."""
-    horizons = study.effects.spec.horizons_days
+    horizons, rules = study.effects.spec.horizons_days, counts.rules
     rules = rules.model_copy(update={"month_days": month_days(horizons, rules)})
     asked = max(*horizons, study.effects.spec.rmst_days or 0.0)
     months = {round(days / rules.month_days): days for days in horizons}
@@ -307,18 +306,18 @@ def _curve(study: Study, state: str, effects: Mapping[float, ReleasedContrast], 
         }
         for arm in ARMS
     }
-    return release_curve(
-        study.curves, state, round(asked / rules.month_days), rules, [0, *months], through=through, horizons_days=months, earlier=earlier
-    )
+    people, last = {arm: counts.shown[people_cell(arm)] for arm in ARMS}, round(asked / rules.month_days)
+    return release_curve(study.curves, state, last, rules, [0, *months], people=people, through=through, horizons_days=months, earlier=earlier)
 
 
-def _as_drawn(curve: ReleasedCurve, state: str, people: Mapping[str, int], telling: Telling) -> ReleasedCurve:
+def _as_drawn(curve: ReleasedCurve, state: str, counts: ReleasedCounts, telling: Telling) -> ReleasedCurve:
     """Tell a curve, whose counts were held against the ledger before, with the shares and intervals that it had, arm by arm, where all are near."""
     lines = {}
     for arm in ARMS:
-        name, reach = f"curve, {state}, {arm}", telling.few / max(people[arm], 1)
+        people = counts.number(people_cell(arm))
+        name, reach = f"curve, {state}, {arm}", telling.few / max(people.value or 0, 1)
         numbers = {f"{name}, month {month}": curve.at_month(arm, month) for month in curve.months.tolist()}
-        shown = telling.row({f"{name}, people": ReleasedNumber("people", people[arm], seal=SEAL)}, numbers, reach)
+        shown = telling.row({f"{name}, people": people}, numbers, reach)
         ends = [(number.value, number.low, number.high) for number in shown]
         lines[arm] = np.array(ends, dtype=np.float64).reshape(-1, 3).T
     share, low, high = ({arm: lines[arm][which] for arm in ARMS} for which in range(3))

@@ -22,7 +22,7 @@ from evaluation.analysis.estimates import Estimate
 from evaluation.analysis.goals import wilson_interval
 from evaluation.errors import InputError, Problem
 from evaluation.release.counts import Counts
-from evaluation.release.rules import ReleaseRules, bounds_of, round_share
+from evaluation.release.rules import ReleaseRules, bounds_of
 from evaluation.release.suppression import Earlier, protect_counts
 
 SEAL = object()  # a thing of which there is one: what carries it was made on this floor
@@ -125,11 +125,14 @@ class Passage:
         Never released: cell, reason; one row per hidden cell.
     proof : DataFrame
         Never released: count, low, high; two values of each count that must not be worked out, in worlds that look the same.
+    kept : mapping of str to (int, int)
+        Never released: counts that stand as an earlier release showed them, each with what it would have been.
     """
 
     released: ReleasedCounts
     audit: pd.DataFrame
     proof: pd.DataFrame
+    kept: Mapping[str, tuple[int, int]]
 
 
 def release_counts(counts: Counts, rules: ReleaseRules | None = None, earlier: Sequence[Earlier] = ()) -> Passage:
@@ -156,7 +159,7 @@ def release_counts(counts: Counts, rules: ReleaseRules | None = None, earlier: S
     """
     rules = rules or ReleaseRules()
     protected = protect_counts(counts, rules, earlier)
-    return Passage(ReleasedCounts(protected.shown, rules, seal=SEAL), protected.audit, protected.proof)
+    return Passage(ReleasedCounts(protected.shown, rules, seal=SEAL), protected.audit, protected.proof, protected.kept)
 
 
 def release_table(caption: str, head: Iterable[str], rows: Iterable[tuple[str, Iterable[ReleasedNumber]]]) -> ReleasedTable:
@@ -281,17 +284,16 @@ def release_estimate(estimate: Estimate, counts: ReleasedCounts, having: str, pe
 
     Notes
     -----
-    With released people :math:`\tilde n` and base b the value is a multiple of :math:`b / \tilde n`, and each end of the interval lies as many of
-    them from it as `interval_around` says.
+    With released people :math:`\tilde n` and base b the value is a multiple of :math:`b / \tilde n`, that of the counts (`count_of` sees to it that
+    they are rounded alike), and each end of the interval lies as many of them from it as `interval_around` says.
     """
-    among = counts.shown[people]
-    if among is None or release_share(counts, having, people).value is None:
-        return ReleasedNumber("share", None, seal=SEAL)
+    share, among = release_share(counts, having, people), counts.shown[people]
+    if share.value is None or among is None:
+        return share
     if counts.rules.exact:
         return ReleasedNumber("share", estimate.value, estimate.low, estimate.high, seal=SEAL)
-    value = round_share(estimate.value, among, counts.rules)
-    low, high = interval_around(value, estimate, (among,), counts.rules)
-    return ReleasedNumber("share", value, max(low, 0.0), min(high, 1.0), seal=SEAL)
+    low, high = interval_around(share.value, estimate, (among,), counts.rules)
+    return ReleasedNumber("share", share.value, max(low, 0.0), min(high, 1.0), seal=SEAL)
 
 
 def release_contrast(
@@ -344,9 +346,11 @@ def interval_around(value: float, estimate: Estimate, people: Sequence[int], rul
     Notes
     -----
     With :math:`\tilde n` the fewest of the people, each end lies a multiple of :math:`b / \tilde n` away, at least as far as the exact end from the
-    exact value and :math:`\sum b / 2 \tilde n_i` more, the most by which rounding moved it. So one that excludes 0 does so before rounding too.
+    exact value and :math:`\sum b / 2 \tilde n_i` more, the most by which rounding moved it, or as far as it was moved where it stands as it did in an
+    earlier release. So one that excludes 0 does so before rounding too.
     """
-    step, moved = rules.base / min(people), sum(rules.base / (2 * count) for count in people)
+    step, rounded = rules.base / min(people), sum(rules.base / (2 * count) for count in people)
+    moved = max(rounded, abs(value - estimate.value))
     widths = estimate.value - estimate.low, estimate.high - estimate.value
     below, above = (math.ceil(round((width + moved) / step, 9)) * step for width in widths)
     return value - below, value + above

@@ -13,7 +13,7 @@ Hundepool et al. (2012). Statistical Disclosure Control. Wiley.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -124,6 +124,58 @@ def bounds_of(released: int, rules: ReleaseRules) -> Bounds:
     """
     low = released - rules.base // 2
     return Bounds(max(low, rules.threshold, 0), low + rules.base - 1)
+
+
+def bounds_beside(released: int, rules: ReleaseRules, earlier: Iterable[int]) -> Bounds:
+    """Give what a released count can have been beside what earlier releases showed of it: one that stands as it did may have changed by few.
+
+    Parameters
+    ----------
+    released : int
+        As `count_beside` gives it.
+    rules : ReleaseRules
+    earlier : iterable of int
+        What earlier releases showed.
+
+    Returns
+    -------
+    Bounds
+    """
+    low, high = bounds_of(released, rules)
+    if released not in set(earlier):
+        return Bounds(low, high)
+    steps = range(0, rules.threshold + rules.base, rules.base)
+    kept = max(step for step in steps if step == 0 or _by_few(step, 0, rules))
+    return Bounds(max(low - kept, rules.threshold, 0), high + kept)
+
+
+def count_beside(count: int, rules: ReleaseRules, earlier: Iterable[int]) -> int | None:
+    """Give a rounded count as it is shown beside what earlier releases showed of it: as it was where it would tell that few have come or gone.
+
+    To hide it would tell just that.
+
+    Parameters
+    ----------
+    count : int
+        Rounded.
+    rules : ReleaseRules
+    earlier : iterable of int
+        What earlier releases showed, the oldest first.
+
+    Returns
+    -------
+    int or None
+        None where each of them, beside another, tells of few.
+    """
+    before = list(earlier)
+    kept = [was for was in reversed(before) if _by_few(count, was, rules)]
+    return next((one for one in (count, *kept) if not any(_by_few(one, was, rules) for was in before)), None)
+
+
+def _by_few(count: int, was: int, rules: ReleaseRules) -> bool:
+    """Say whether two rounded counts tell that few, and somebody, lie between them."""
+    change, fuzz = count - was, rules.base - 1
+    return gives_away(change - fuzz, change + fuzz, rules)
 
 
 def gives_away(low: float, high: float, rules: ReleaseRules) -> bool:

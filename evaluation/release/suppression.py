@@ -24,11 +24,12 @@ from evaluation.design.cohort import Bools, Floats
 from evaluation.errors import InputError, Problem
 from evaluation.release.counts import Counts
 from evaluation.release.intervals import Knowledge, Opening, Terms, cheapest_opening, world_with_least
-from evaluation.release.rules import ReleaseRules, bounds_of, gives_away, round_count
+from evaluation.release.rules import ReleaseRules, bounds_beside, count_beside, gives_away, round_count
 
 FEW, EVERYBODY, CHANGED, BESIDE = "few", "everybody", "changed by few", "beside few"
 WHOLE_PRICE = 10.0  # times its people: a table without its total is worth less than one without a few of its cells
-Earlier = Mapping[str, int | None]
+Shown = Mapping[str, int | None]
+Earlier = Shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,16 +39,19 @@ class Protected:
     Attributes
     ----------
     shown : dict of str to (int or None)
-        Rounded; None is hidden.
+        Rounded, or as an earlier release showed it where few have come or gone since; None is hidden.
     audit : DataFrame
         One row per hidden cell: cell, reason ("few", "everybody", "changed by few" or "beside few").
     proof : DataFrame
         One row per count that must not be worked out: count, low, high, two values that it has in worlds that look the same.
+    kept : dict of str to (int, int)
+        Counts that stand as an earlier release showed them, each with what it would have been.
     """
 
     shown: dict[str, int | None]
     audit: pd.DataFrame
     proof: pd.DataFrame
+    kept: dict[str, tuple[int, int]]
 
 
 def protect_counts(counts: Counts, rules: ReleaseRules, earlier: Sequence[Earlier] = ()) -> Protected:
@@ -70,8 +74,10 @@ def protect_counts(counts: Counts, rules: ReleaseRules, earlier: Sequence[Earlie
         If earlier releases give a count of few away whatever this one hides.
     """
     counts, as_given = _in_order(counts), counts
-    reasons = _at_first(counts, rules, earlier)
-    system = _System.of(counts, rules, earlier)
+    rounded = {name: int(round_count(count, rules)) for name, count in counts.cells.items()}
+    told = {name: count_beside(count, rules, _shown(name, earlier)) for name, count in rounded.items()}
+    reasons = _at_first(counts, told, rules)
+    system = _System.of(counts, told, rules, earlier)
     sensitive = system.sensitive(reasons)
     guarded = _Guarded.at_first(system, reasons, [name for name, _ in sensitive])
     exposed = []
@@ -86,9 +92,15 @@ def protect_counts(counts: Counts, rules: ReleaseRules, earlier: Sequence[Earlie
     if exposed:
         remedy = "take the earlier release back, or release another population"
         raise InputError([Problem(name, "is given away by earlier releases", remedy) for name in exposed], "nothing can be released")
-    rounded = {name: int(round_count(count, rules)) for name, count in as_given.cells.items()}
-    audit = pd.DataFrame([(name, reasons[name]) for name in rounded if name in reasons], columns=["cell", "reason"])
-    return Protected({name: None if name in reasons else count for name, count in rounded.items()}, audit, guarded.proof())
+    audit = pd.DataFrame([(name, reasons[name]) for name in as_given.cells if name in reasons], columns=["cell", "reason"])
+    shown = {name: None if name in reasons else told[name] for name in as_given.cells}
+    kept = {name: (count, rounded[name]) for name, count in shown.items() if count is not None and count != rounded[name]}
+    return Protected(shown, audit, guarded.proof(), kept)
+
+
+def _shown(name: str, earlier: Sequence[Earlier]) -> list[int]:
+    """Give what earlier releases showed of a cell, the oldest first."""
+    return [was for release in earlier if (was := release.get(name)) is not None]
 
 
 def _in_order(counts: Counts) -> Counts:
@@ -99,22 +111,18 @@ def _in_order(counts: Counts) -> Counts:
     )
 
 
-def _at_first(counts: Counts, rules: ReleaseRules, earlier: Sequence[Earlier]) -> dict[str, str]:
+def _at_first(counts: Counts, told: Shown, rules: ReleaseRules) -> dict[str, str]:
     """Give the cells that are hidden for their own sake."""
     cells = counts.cells
     found = {name: FEW for name, count in cells.items() if count < rules.threshold and name not in counts.impossible}
     whole = [(whole, part) for whole, parts in counts.sums if len(parts) > 1 for part in parts]
     for people, part in [*whole, *counts.having]:
-        among, have = (int(round_count(cells[name], rules)) for name in (people, part))
-        if among == have and among < rules.certain_people and part not in found and rules.threshold:
+        among, have = told[people], told[part]
+        if have is not None and among == have < rules.certain_people and part not in found and rules.threshold:
             found[part] = EVERYBODY
-    fuzz = rules.base - 1
-    for release in earlier:
-        for name, was in release.items():
-            change = 0 if was is None or name not in cells else int(round_count(cells[name], rules)) - was
-            if gives_away(change - fuzz, change + fuzz, rules) and name not in found:
-                found[name] = CHANGED
-    return found
+    more = [(people, part) for people, part in (*whole, *counts.pairs) if (told[part] or 0) > (told[people] or 0)]  # one stands as it was, one is new
+    changed = [*(name for name, count in told.items() if count is None), *(part for _, part in more)]
+    return found | {name: CHANGED for name in changed if name not in found}
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +132,8 @@ class _System:
     names: tuple[str, ...]
     base: Knowledge
     cells: Mapping[str, int]
+    told: Shown
+    standing: Mapping[str, Sequence[int]]
     fixed: frozenset[str]
     rules: ReleaseRules
     differences: dict[str, int]
@@ -131,7 +141,7 @@ class _System:
     wholes: frozenset[str]
 
     @classmethod
-    def of(cls, counts: Counts, rules: ReleaseRules, earlier: Sequence[Earlier]) -> _System:
+    def of(cls, counts: Counts, told: Shown, rules: ReleaseRules, earlier: Sequence[Earlier]) -> _System:
         before = [count for release in earlier for count in release.values() if count is not None]
         ceiling = 2.0 * max([*counts.cells.values(), *before, rules.threshold, rules.values])  # more people than anybody would think of
         bounds: dict[str, tuple[float, float]] = dict.fromkeys(counts.cells, (0.0, ceiling))
@@ -145,9 +155,10 @@ class _System:
         for number, release in enumerate(earlier, start=1):
             known, more = _earlier_terms(counts, release, number)
             changes = [terms[-1][1] for terms in more]
-            for name, was in known.items():
-                bounds[name] = (0.0, ceiling) if was is None else (float(bounds_of(was, rules).low), float(bounds_of(was, rules).high))
-            grown = all(now >= was for now, was in _both_rounded(counts, release, rules))
+            for name in counts.cells if known else ():
+                was = release.get(name)
+                bounds[_then(name, number)] = (0.0, ceiling) if was is None else _limits(was, rules, _shown(name, earlier[: number - 1]))
+            grown = all(now >= was for now, was in _shown_twice(told, release))
             bounds |= dict.fromkeys(changes, (0.0 if grown else -ceiling, ceiling))
             then = [(_then(whole, number), [_then(part, number) for part in parts]) for whole, parts in counts.sums if known]
             equations += [*(_sum_terms(whole, parts) for whole, parts in then), *more]
@@ -156,6 +167,8 @@ class _System:
             tuple(bounds),
             Knowledge.of(bounds, equations),
             counts.cells,
+            told,
+            {name: _shown(name, earlier) for name, count in counts.cells.items() if told[name] != round_count(count, rules)},
             counts.impossible,
             rules,
             differences,
@@ -166,11 +179,11 @@ class _System:
     def known(self, hidden: Mapping[str, str]) -> Knowledge:
         """Give what is known to who sees all but the hidden cells."""
         low, high = self.base.low.copy(), self.base.high.copy()
-        for place, (name, count) in enumerate(self.cells.items()):  # the cells come first
+        for place, (name, count) in enumerate(self.told.items()):  # the cells come first
             if name in self.fixed:
                 low[place] = high[place] = 0.0
-            elif name not in hidden:
-                low[place], high[place] = bounds_of(int(round_count(count, self.rules)), self.rules)
+            elif name not in hidden and count is not None:
+                low[place], high[place] = _limits(count, self.rules, self.standing.get(name, ()))  # who takes a new one for new knows most
         return replace(self.base, low=low, high=high)
 
     @property
@@ -208,9 +221,14 @@ def _earlier_terms(counts: Counts, release: Earlier, number: int) -> tuple[dict[
     return {_then(cell, number): release.get(cell) for cell in counts.cells}, changes
 
 
-def _both_rounded(counts: Counts, release: Earlier, rules: ReleaseRules) -> list[tuple[int, int]]:
-    """Give what a cell was and is, where it was shown; where none has fallen, people are taken to have come and nobody to have left."""
-    return [(int(round_count(counts.cells[cell], rules)), was) for cell, was in release.items() if was is not None and cell in counts.cells]
+def _shown_twice(told: Shown, release: Earlier) -> list[tuple[int, int]]:
+    """Give what a cell is and was, where both are shown; where none has fallen, people are taken to have come and nobody to have left."""
+    return [(now, was) for cell, was in release.items() if was is not None and (now := told.get(cell)) is not None]
+
+
+def _limits(shown: int, rules: ReleaseRules, before: Sequence[int]) -> tuple[float, float]:
+    low, high = bounds_beside(shown, rules, before)
+    return float(low), float(high)
 
 
 @dataclass(frozen=True, eq=False)

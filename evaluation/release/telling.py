@@ -229,9 +229,10 @@ class Telling:
         treated, control = (self.number(f"{name}, {arm}", getattr(fresh, arm), reach) for arm in ARMS)
         return self._of_sides(name, fresh, treated, control, fresh.people, 2 * reach)
 
-    def kept(self) -> pd.DataFrame:
-        """Give what is told otherwise than it would have been, for who reviews: name, shown and fresh value, low and high."""
+    def kept(self, counts: Mapping[str, tuple[int, int]]) -> pd.DataFrame:
+        """Give what is told otherwise than it would have been, for who reviews: name, shown and fresh value, low and high; `counts` of a passage."""
         rows = [(name, *shown, *self.fresh[name]) for name, shown in self.told.items() if shown != self.fresh[name]]
+        rows += [(name, *Ends(shown), *Ends(fresh)) for name, (shown, fresh) in counts.items()]
         return pd.DataFrame(rows, columns=["name", "shown", "low", "high", "without_ledger", "low_without", "high_without"])
 
     def _before(self, name: str) -> Iterator[Ends]:

@@ -239,7 +239,7 @@ def review_outputs(study: Study, passage: Passage) -> list[Output]:
             rows.append((horizon, name, estimate.value, estimate.low, estimate.high, shown.value, shown.low, shown.high))
     columns = ["horizon_days", "of", "value", "low", "high", "released_value", "released_low", "released_high"]
     tables = {"counts.csv": counts, "estimates.csv": pd.DataFrame(rows, columns=columns), **review_tables(passage)}
-    tables["kept.csv"] = passed.telling.kept()
+    tables["kept.csv"] = passed.telling.kept(passage.kept)
     outputs = [Output(name, _in_both(f"file_{name.removesuffix('.csv')}"), _csv(table)) for name, table in tables.items()]
     return [*outputs, Output(LEDGER, _in_both("file_release_ledger"), new_ledger(study, passed).to_csv().encode())]
 

@@ -71,7 +71,9 @@ def method_section(study: Study | Design, scene: Scene) -> Section:
     if plan.weighting is not None:
         blocks.append(Rows(weights_table(design, scene)))
     if scene.gate.threshold > 1:
-        blocks.append(Paragraph(voice("gate_rules", below=scene.gate.threshold - 1, base=scene.rules.base)))
+        said = [voice("gate_rules", below=scene.gate.threshold - 1, base=scene.rules.base)]
+        said += [voice("gate_ledger", threshold=voice.count(scene.gate.threshold))] if scene.telling.earlier else []
+        blocks.append(Paragraph(" ".join(said)))
     if isinstance(plan, RegisterPlan):
         blocks.append(Rows(_covariate_table(design, scene)))
     if len(design.scores.coefficients):
