@@ -1,7 +1,5 @@
 """What has come through the gate: made there only, worked out from rounded numbers only, withheld where it would tell of few."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,14 +12,10 @@ from evaluation.release.ledger import read_ledger
 from evaluation.release.released import (
     ReleasedCounts,
     ReleasedNumber,
-    ReleasedTable,
     release_contrast,
     release_counts,
-    release_difference,
     release_estimate,
     release_share,
-    release_sum,
-    release_table,
     require_released,
 )
 from evaluation.release.rules import ReleaseRules, count_of
@@ -40,12 +34,10 @@ def counts(people: int = 403, have: int = 161) -> ReleasedCounts:
 
 
 @pytest.mark.hand
-def test_shares_sums_and_differences_are_of_rounded_counts() -> None:
+def test_shares_are_of_rounded_counts() -> None:
     found = counts()
     assert found.shown == {"people": 405, "have": 160}
     assert release_share(found, "have", "people").value == 160 / 405
-    assert release_sum(found, ["people", "have"]).value == 565
-    assert release_difference(found, "people", "have").value == 245
     assert found.number("have").value == 160
 
 
@@ -115,7 +107,6 @@ def test_a_difference_is_of_released_shares() -> None:
     [
         lambda: ReleasedNumber("people", 3),
         lambda: ReleasedCounts({"people": 3}, RULES),
-        lambda: ReleasedTable("t", ("a",), ()),
         lambda: ReleasedNumber("people", 3, seal=object()),
     ],
 )
@@ -129,15 +120,6 @@ def test_a_page_takes_released_things_only_and_does_not_say_what_the_others_were
     with pytest.raises(InputError, match=r"may hold released things only; 2 have not passed the gate \(int, str\)") as raised:
         require_released([counts(), 4711, "4711"])
     assert "4711" not in str(raised.value)
-    with pytest.raises(InputError, match="may hold released things only"):
-        release_table("t", ("group", "people"), [("women", [3])])
-
-
-def test_a_table_of_released_numbers_carries_the_seal() -> None:
-    table = release_table("t", ("group", "people"), [("women", [counts().number("people")])])
-    require_released([table])
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        table.caption = "another"
 
 
 def test_the_reviewer_sees_why_each_cell_is_hidden_and_the_release_does_not() -> None:

@@ -1,7 +1,7 @@
 """What has passed the gate, and the only ways through it.
 
 A released thing carries a seal that only this floor has, so that it cannot be made of an exact number by mistake; `require_released` is what stands
-at the door of a page. Shares, sums and differences take released counts and know nothing else. An estimate that is weighted is rounded as the count
+at the door of a page. Shares and differences take released counts and know nothing else. An estimate that is weighted is rounded as the count
 it stands for would be, and its interval is laid around the rounded value: the exact ends would give the exact value back.
 
 References
@@ -92,29 +92,6 @@ class ReleasedCounts:
 
 
 @dataclass(frozen=True, eq=False)
-class ReleasedTable:
-    """A table of labels and released numbers.
-
-    Attributes
-    ----------
-    caption : str
-    head : tuple of str
-    rows : tuple of (str, tuple of ReleasedNumber)
-        What names the row, and its cells.
-    seal : object
-        What only the gate has; nothing without it is let onto a page.
-    """
-
-    caption: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[ReleasedNumber, ...]], ...]
-    seal: object = field(default=None, repr=False, kw_only=True)
-
-    def __post_init__(self) -> None:
-        check_seal(self, self.seal)
-
-
-@dataclass(frozen=True, eq=False)
 class Passage:
     """What came through the gate, and what the reviewer sees of it.
 
@@ -162,29 +139,6 @@ def release_counts(counts: Counts, rules: ReleaseRules | None = None, earlier: S
     return Passage(ReleasedCounts(protected.shown, rules, seal=SEAL), protected.audit, protected.proof, protected.kept)
 
 
-def release_table(caption: str, head: Iterable[str], rows: Iterable[tuple[str, Iterable[ReleasedNumber]]]) -> ReleasedTable:
-    """Set released numbers as a table.
-
-    Parameters
-    ----------
-    caption : str
-    head : iterable of str
-    rows : iterable of (str, iterable of ReleasedNumber)
-
-    Returns
-    -------
-    ReleasedTable
-
-    Raises
-    ------
-    InputError
-        If a cell is not released.
-    """
-    whole = tuple((label, tuple(cells)) for label, cells in rows)
-    require_released(cell for _, cells in whole for cell in cells)
-    return ReleasedTable(caption, tuple(head), whole, seal=SEAL)
-
-
 def require_released(things: Iterable[object]) -> None:
     """Stop if anything that is about to be shown has not come through the gate.
 
@@ -202,19 +156,6 @@ def require_released(things: Iterable[object]) -> None:
         kinds = ", ".join(sorted({type(thing).__name__ for thing in outside}))
         rule = f"may hold released things only; {len(outside)} have not passed the gate ({kinds})"
         raise InputError([Problem("page", rule, "take them through evaluation.release first")])
-
-
-def release_sum(counts: ReleasedCounts, cells: Iterable[str]) -> ReleasedNumber:
-    """Add rounded counts up; withheld where one of them is hidden."""
-    shown = [counts.shown[cell] for cell in cells]
-    known = [count for count in shown if count is not None]
-    return ReleasedNumber("people", sum(known) if len(known) == len(shown) else None, seal=SEAL)
-
-
-def release_difference(counts: ReleasedCounts, larger: str, smaller: str) -> ReleasedNumber:
-    """Subtract rounded counts; withheld where one of them is hidden. A difference of 0 is of few or of nobody."""
-    above, below = counts.shown[larger], counts.shown[smaller]
-    return ReleasedNumber("people", None if above is None or below is None else above - below, seal=SEAL)
 
 
 def release_share(counts: ReleasedCounts, having: str, people: str) -> ReleasedNumber:
