@@ -5,35 +5,28 @@ A section is frozen, and an unknown key in it is an error.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from evaluation.analysis.curves import Horizons
+from evaluation.analysis.goals import Text as Text
 from evaluation.registers.cleaning import CleaningSpec
 from evaluation.registers.synthetic.simulate import Sorting
 from evaluation.registers.synthetic.walk import EFFECTS
 
 Language = Literal["sv", "en"]
 UnitName = Literal["day", "week", "two_weeks", "month", "year"]
+_TO_REPLACE = re.compile(r"\[[^\[\]]*[^\W\d_][^\[\]]*\]")  # with a letter, for [1] is a reference
 
 
 class Section(BaseModel):
     """A part of a plan."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Text(Section):
-    """The same words in Swedish and English."""
-
-    sv: str
-    en: str
-
-    def within(self, language: Language) -> str:
-        """Give the words in one language."""
-        return self.sv if language == "sv" else self.en
 
 
 class Wording(Section):
@@ -178,3 +171,35 @@ class DisclosureSection(Section):
     """What may be shown of few people."""
 
     threshold: int = Field(default=10, ge=0, description="counts below this are not shown; 0 shows all")
+
+
+def words_to_replace(plan: BaseModel) -> tuple[str, ...]:
+    """Say which keys of a plan still hold words in [brackets], which a new plan has where its writer is to put others.
+
+    Parameters
+    ----------
+    plan : BaseModel
+        A plan, or a section of one.
+
+    Returns
+    -------
+    tuple of str
+        Such as "wording.title" where both languages do, "wording.title.sv" where one does; in the order of the plan. Only what a report would print
+        is looked at: a formula may have brackets.
+    """
+    return tuple(_keys_to_replace(plan, ""))
+
+
+def _keys_to_replace(value: object, where: str) -> Iterator[str]:
+    if isinstance(value, Text):
+        left = [language for language in ("sv", "en") if _TO_REPLACE.search(getattr(value, language))]
+        yield from [where] if len(left) > 1 else [f"{where}.{language}" for language in left]
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _keys_to_replace(getattr(value, name), f"{where}.{name}".lstrip("."))
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _keys_to_replace(inner, f"{where}.{name}")
+    elif isinstance(value, tuple):
+        for place, inner in enumerate(value):
+            yield from _keys_to_replace(inner, f"{where}.{place}")

@@ -14,9 +14,12 @@ from typer.testing import CliRunner, Result
 
 from evaluation import analyse_study, design_study, load_plan, read_table
 from evaluation.cli import app
-from evaluation.cli.terminal import INVALID, NOT_RELEASED, STRICT
+from evaluation.cli.analyse import _write
+from evaluation.cli.terminal import INVALID, NOT_RELEASED, STRICT, Step
 from evaluation.errors import UnmatchedWarning
+from evaluation.reporting import bundle
 from evaluation.reporting.bundle import data_outputs, result_outputs
+from evaluation.reporting.exchange import Output
 from evaluation.reporting.scene import scene_of
 from evaluation.reporting.sections import compose_page
 
@@ -93,6 +96,17 @@ def test_results_and_tables_are_those_of_the_report(told: SimpleNamespace) -> No
         assert (told.out / name).read_bytes() == content, name
     assert json.loads((told.out / "results.json").read_text(encoding="utf-8"))["study"] == STUDY
     assert pd.read_csv(told.out / "context.csv")["file"].tolist() == sorted(expected)
+
+
+def test_what_the_files_are_called_is_known_to_the_bundle_alone(told: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = scene_of(told.study, "en")
+    pages = {"en": (compose_page(told.study, scene, linked=False), scene)}
+    renamed = [Output(f"found-{one.name}", one.label, one.content) for one in result_outputs(told.study, None, None)]
+    monkeypatch.setattr(bundle, "result_outputs", lambda *_: renamed)
+    step = Step(quiet=True)
+    _write(told.study, None, pages, tmp_path / "results", None, step)
+    assert {"found-results.json", "found-results.schema.json"} <= set(files(tmp_path / "results"))
+    assert step._finished[0] == f"Results: {tmp_path / 'results' / 'found-results.json'}"
 
 
 def test_what_it_wrote_passes_the_cold_reading_and_what_is_put_beside_it_does_not(told: SimpleNamespace, tmp_path: Path) -> None:

@@ -373,7 +373,7 @@ def test_a_level_without_a_code_list_is_told_by_its_name(tmp_path: Path) -> None
     rows = pd.DataFrame({"lopnr": SECRET, "start_datum": ["2019-05-01"] * 500 + ["2020-05-01"] * 500, "fas": ["1"] * 500 + ["2.0"] * 500})
     registers = delivered({"projekt_deltagande": rows})
     page = read(write_check(tmp_path, findings=found(), registers=registers, profile=profile_registers(registers), audit=None))
-    assert "projekt_deltagande.fas 2.0 Malmökraften 2.0 (2020-2022)" in [row[0] for row in cells(page.get_element_by_id("drift").find(".//table"))]
+    assert "projekt_deltagande.fas 2.0 Malmökraften 2.0 (2020–2022)" in [row[0] for row in cells(page.get_element_by_id("drift").find(".//table"))]
 
 
 def test_registers_without_drift_or_dates_say_so_in_words(tmp_path: Path, language: Language) -> None:

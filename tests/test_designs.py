@@ -218,7 +218,7 @@ def page_of_designs(language: str) -> tuple[str, list[tuple[str, ...]]]:
     cohort = replace(design.cohort, strata=design.cohort.strata.assign(pubemp=design.cohort.treated))
     alternatives = compare_designs(cohort, design.scores, asked, by=["sex"], limits=limits)
     sections = compose_page(design, look, linked=False, alternatives=alternatives).sections
-    return str([section.blocks for section in sections if section.id == "designs"]), list(designs_table(alternatives, look).rows)
+    return str([section.blocks for section in sections if section.id == "designs"]), list(designs_table(alternatives, design, look).rows)
 
 
 @pytest.mark.parametrize(

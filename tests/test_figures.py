@@ -113,7 +113,7 @@ def love_table(rows):
 
 def overlap(people=400, ax=None):
     draws = np.random.default_rng(7).beta([[4], [3]], [[3], [4]], (2, people))
-    return draw_overlap(*draws, *(draws > 0.4).astype(float), words=SWEDISH, gate=Gate(10), ax=ax)
+    return draw_overlap(bin_overlap(*draws, *(draws > 0.4).astype(float), gate=Gate(10)), words=SWEDISH, ax=ax)
 
 
 def preference(people=400, words=SWEDISH, axis=None, band="Båda sidorna var verkliga möjligheter: 71 % av alla"):
@@ -391,7 +391,8 @@ def test_an_unknown_state_is_named_with_those_there_are():
 @pytest.mark.hand
 def test_bars_are_shares_of_their_group_and_bars_of_few_are_nothing():
     treated, control = np.repeat([0.15, 0.25, 0.35], [3, 10, 7]), np.repeat([0.15, 0.25], [12, 8])
-    figure = draw_overlap(treated, control, np.ones(20), np.repeat([1.0, 0.0, 3.0], [6, 6, 8]), words=SWEDISH, gate=Gate(5))
+    bins = bin_overlap(treated, control, np.ones(20), np.repeat([1.0, 0.0, 3.0], [6, 6, 8]), gate=Gate(5))
+    figure = draw_overlap(bins, words=SWEDISH)
     heights = [round(float(bar.get_height()), 6) for bar in figure.axes[0].patches]
     # everybody and compared, treated and control; beside the bin of 3 the one of 7, for the three bins make a whole
     assert heights == [10 / 20, 10 / 20, -12 / 20, -8 / 20, -6 / 30, -24 / 30]

@@ -20,8 +20,10 @@ from evaluation.release.goal_counts import goal_counts, reached_cell, within_cel
 from evaluation.release.passage import ReleasedStudy
 from evaluation.release.released import release_counts
 from evaluation.release.rules import ReleaseRules
+from evaluation.release.telling import Telling
 from evaluation.reporting.blocks import Block, Items, Paragraph, Picture, Rows
 from evaluation.reporting.disclosure import HIDDEN, Gate
+from evaluation.reporting.goal_numbers import forecast_released
 from evaluation.reporting.goals import attained_table, goal_sentence, goals_section, groups_table, published_table, quarters_table, versions_table
 from evaluation.reporting.scene import Scene
 from evaluation.reporting.wording import Voice
@@ -189,11 +191,13 @@ def test_a_rehearsal_says_whether_it_was_right(plan: RegisterPlan) -> None:
 # --- few people
 
 
-def behind_the_gate(plan: RegisterPlan, found: GoalFollowUp, language: Language = "sv") -> Scene:
-    """Look at the goals as they stand on a page that leaves the house."""
+def behind_the_gate(plan: RegisterPlan, found: GoalFollowUp, language: Language = "sv", before: Scene | None = None) -> Scene:
+    """Look at the goals as they stand on a page that leaves the house, alone or beside another that has left it."""
     rules = ReleaseRules()
-    counts = release_counts(goal_counts(found, rules), rules).released
-    return replace(scene(plan, language, rules.threshold), released=cast("ReleasedStudy", SimpleNamespace(counts=counts, rules=rules)))
+    shown, told = ([], []) if before is None else ([before.passed.counts.shown], [before.telling.told])
+    counts = release_counts(goal_counts(found, rules), rules, shown).released
+    passed = SimpleNamespace(counts=counts, rules=rules, telling=Telling(rules, told))
+    return replace(scene(plan, language, rules.threshold), released=cast("ReleasedStudy", passed))
 
 
 def people_told(found: GoalFollowUp, look: Scene) -> list[int]:
@@ -270,6 +274,62 @@ def test_a_forecast_goes_on_from_the_released_count_and_is_never_surer(plan: Reg
         assert high >= exact.high[-1]
         told.add((low, high))
     assert len(told) < 6  # eight worlds, each a person apart: most look like their neighbours
+
+
+FORECAST = re.compile(r"mellan (\d+) och (\d+) personer")
+
+
+def changed_exits(turned: int) -> GoalFollowUp:
+    """Follow people of whom so many who had left for something else have left for work."""
+    table, groups = participants(400)
+    others = table.index[table["projekt_resultat"] == "annat"]
+    table.loc[others[:turned], "projekt_resultat"] = "arbete"
+    return follow_goals(table, spec(), until=UNTIL, groups=groups)
+
+
+def told_of(found: GoalFollowUp, look: Scene) -> tuple[object, ...]:
+    """Read all that the page says of the forecast: the sentence, the table's months, and the fan."""
+    rows = [row for row in quarters_table(found, "2.0", look).rows if look.voice("goals_expected").lower() in row[0]]
+    fan = forecast_released(found, "2.0", found.forecasts["2.0"], look)
+    assert fan is not None
+    assert rows
+    section = texts(goals_section(found, look).blocks)
+    return (*FORECAST.search(section).groups(), *rows, *fan.value, *fan.low, *fan.high)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("turned", [1, 3, 9])
+def test_beside_the_ledger_a_forecast_moved_by_few_is_told_as_it_was(plan: RegisterPlan, turned: int) -> None:
+    """Without it, two reports show other ends though few, or one, lie between them."""
+    first, second = changed_exits(0), changed_exits(turned)
+    before = behind_the_gate(plan, first)
+    was = told_of(first, before)
+    assert told_of(second, behind_the_gate(plan, second)) != was
+    assert told_of(second, behind_the_gate(plan, second, before=before)) == was
+
+
+def test_a_forecast_moved_by_many_is_told_anew_and_all_of_it(plan: RegisterPlan) -> None:
+    first, second = changed_exits(0), changed_exits(60)
+    before = behind_the_gate(plan, first)
+    told_of(first, before)
+    assert told_of(second, behind_the_gate(plan, second, before=before)) == told_of(second, behind_the_gate(plan, second))
+
+
+@pytest.mark.property
+@pytest.mark.parametrize("last_start", [UNTIL, ENDS])
+def test_one_person_moves_a_forecast_no_farther_than_it_is_held_for_one(plan: RegisterPlan, last_start: dt.date) -> None:
+    """Somebody is left out, or leaves for something else: the farthest that any month of it moves."""
+    phases = {"2.0": GoalPhase(last_start=last_start, ends=ENDS)}
+    table = participants(400)[0]
+    made = follow_goals(table, spec(phases=phases), until=UNTIL).forecasts["2.0"]
+    held = (ReleaseRules().threshold + ReleaseRules().base - 1) / ReleaseRules().threshold * max(1, made.high[-1] / made.so_far)
+    moved = []
+    for place in table.index[::40]:
+        other = "annat" if table.loc[place, "projekt_resultat"] == "arbete" else "arbete"
+        for changed in (table.drop(index=place), table.assign(projekt_resultat=table["projekt_resultat"].where(table.index != place, other))):
+            one = follow_goals(changed, spec(phases=phases), until=UNTIL).forecasts["2.0"]
+            moved += [np.abs(getattr(one, end) - getattr(made, end)).max() for end in ("value", "low", "high")]
+    assert max(moved) > 1
+    assert max(moved) < held
 
 
 def test_whether_one_exit_or_none_lacks_its_day_is_not_told(plan: RegisterPlan) -> None:

@@ -1,5 +1,6 @@
 """A new study runs before a word of it is changed, explains every key, and takes nobody's place."""
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -15,8 +16,10 @@ from nbclient import NotebookClient
 from pydantic import BaseModel
 from typer.testing import CliRunner, Result
 
+from evaluation.cli import app
 from evaluation.cli.init import init
 from evaluation.plan import RegisterPlan, TablePlan, load_plan, read_plan
+from evaluation.plan_sections import words_to_replace
 from evaluation.registers.synthetic.simulate import simulate_registers
 from evaluation.registers.synthetic.writing import write_registers
 from evaluation.study import analyse_study, design_study
@@ -92,6 +95,56 @@ def test_what_is_yours_to_replace_stands_in_brackets_in_the_report_s_words(proje
     assert "[kommunen]" in wording.background.sv
     assert "[the municipality]" in wording.background.en
     assert wording.programme.sv == "[programmet]"
+
+
+def bracketed(values: object, where: str = "") -> Iterator[str]:
+    """Give the key of every text of a TOML file with a [ in it, without its language."""
+    if isinstance(values, str) and "[" in values:
+        yield re.sub(r"[.](sv|en)$", "", where)
+    for name, inner in values.items() if isinstance(values, dict) else enumerate(values) if isinstance(values, list) else ():
+        yield from bracketed(inner, f"{where}.{name}".lstrip("."))
+
+
+@pytest.mark.parametrize("kind", ["registers", "table"])
+@pytest.mark.parametrize("every_choice", [False, True])
+def test_every_word_that_is_yours_to_replace_is_known_to_the_plan(project: Path, kind: str, every_choice: bool) -> None:
+    run("hisingen", "--table" if kind == "table" else "--register")
+    text = (project / "hisingen" / "plan.toml").read_text(encoding="utf-8")
+    values = tomllib.loads(with_every_choice(text) if every_choice else text)
+    if every_choice and kind == "table":
+        del values["outcome"]["states"]
+    elif every_choice:
+        del values["cohort"]["covariates"]
+    values["matching"].pop("max_reuse", None)
+    wanted = set(bracketed(values))
+    assert wanted >= {"wording.title", "wording.background"}
+    assert set(words_to_replace(read_plan(values))) == wanted
+
+
+@pytest.mark.parametrize("command", ["design", "analyse", "report"])
+def test_a_run_tells_once_of_all_the_words_that_are_left(project: Path, command: str) -> None:
+    run("reports/hisingen", "--table")
+    result = CliRunner().invoke(app, [command, "hisingen", "--quiet"])  # which then finds no table, and ends at once
+    told = [line for line in result.stderr.splitlines() if line.startswith("Warning")]
+    assert len(told) == 1
+    for said in ("reports/hisingen/plan.toml", "[brackets]", "wording.title, ", "wording.programme, ", "data.source", "replace them"):
+        assert said in told[0]
+
+
+def test_words_that_are_left_are_a_line_of_json_in_a_log(project: Path) -> None:
+    run("reports/hisingen", "--table")
+    result = CliRunner().invoke(app, ["design", "hisingen", "--log-json"])
+    (told,) = [json.loads(line) for line in result.stderr.splitlines() if '"warning"' in line]
+    assert "[brackets]" in told["what"]
+
+
+def test_a_plan_that_is_written_warns_of_nothing(project: Path) -> None:
+    run("reports/hisingen", "--table", "--name", "Hisingskraft")
+    file = project / "reports" / "hisingen" / "plan.toml"
+    file.write_text(re.sub(r"(?<=[ \"])\[[^\W\d][^\]\"]*\]", "x", file.read_text(encoding="utf-8")), encoding="utf-8")
+    result = CliRunner().invoke(app, ["design", "hisingen"])
+    assert "Warning" not in result.stderr
+    assert "Reading the table" in result.stderr
 
 
 @pytest.mark.parametrize(("folder", "typed"), [("reports/hisingen", "report hisingen"), ("hisingen", "report --plan hisingen/plan.toml")])

@@ -23,6 +23,7 @@ from evaluation.plan_sections import DisclosureSection, Language
 from evaluation.registers.cleaning import clean_registers
 from evaluation.registers.synthetic.simulate import simulate_registers
 from evaluation.registers.validation import read_registers
+from evaluation.release.telling import Telling
 from evaluation.reporting import figures, journey, journey_tables
 from evaluation.reporting.disclosure import HIDDEN
 from evaluation.reporting.journey_tables import Line
@@ -281,6 +282,25 @@ def test_a_definition_that_could_not_be_had_is_a_labelled_gap(study: Study, lang
     assert gap.contrast is None
     assert gap.reason.startswith({"sv": "inte levererat: ", "en": "not delivered: "}[language])
     assert "manadslon" not in gap.reason  # the table by its title
+
+
+@pytest.mark.parametrize(("fewer", "hidden"), [(0, False), (5, True), (20, False)])
+def test_a_definition_few_from_the_study_s_own_is_not_shown_beside_it(study: Study, language: Language, fewer: int, hidden: bool) -> None:
+    """Five people fewer of the treated are one step of rounding fewer: the two rows together would tell of one to nine."""
+    own, look = study.effects, scene(study, language, 10)
+    at_primary = Contrast(own.arms["treated"].risk[548], own.arms["control"].risk[548], own.risk_difference[548])
+    shown = Telling(look.rules).shares("own", {"own": at_primary})["own"]
+    look = replace(look, released=replace(look.passed, effects={**look.passed.effects, 548: shown}, seal=look.passed.seal))
+    arms = dict(own.arms)
+    for arm, less in (("treated", fewer), ("control", 40)):
+        risk = arms[arm].risk[548]
+        arms[arm] = replace(arms[arm], risk={**arms[arm].risk, 548: replace(risk, value=risk.value - less / risk.n)})
+    strict, project = journey_tables.definition_lines(study, "project", {"strict": replace(own, arms=arms)}, look)
+    assert not project.hidden
+    assert strict.hidden is hidden
+    row = journey_tables.counted_table("", [strict], "", look).rows[0]
+    assert (row[1] == HIDDEN) is hidden
+    assert row[-2:] == tuple(look.voice.count(count) for count in shown.people)
 
 
 @pytest.mark.parametrize("threshold", [0, 10])

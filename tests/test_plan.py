@@ -16,7 +16,7 @@ from evaluation.design.matching import MatchingSpec
 from evaluation.design.verdict import DesignLimits
 from evaluation.errors import PlanError
 from evaluation.plan import RegisterPlan, TablePlan, load_plan, read_plan
-from evaluation.plan_sections import SimulationSection
+from evaluation.plan_sections import SimulationSection, Text, words_to_replace
 from evaluation.registers.synthetic.simulate import simulate_registers
 from evaluation.registers.synthetic.truth import HORIZONS_DAYS, RESTRICTED_DAYS
 
@@ -357,3 +357,39 @@ def test_a_breakdown_may_be_by_a_covariate_or_a_period_of_the_plan() -> None:
     columns = ["education", "halvar", "trial"]
     plan = read_plan(changed(MALMO, ("cohort.periods.halvar", {"ett": ["2018-03", "2018-08"]}), ("subgroups.exploratory", columns)))
     assert plan.subgroups.exploratory == tuple(columns)
+
+
+# --- what is still to be written
+
+
+def test_the_plans_of_the_project_have_nothing_left_to_write() -> None:
+    assert {study: words_to_replace(read_plan(values)) for study, values in VALUES.items()} == dict.fromkeys(VALUES, ())
+
+
+@pytest.mark.parametrize(
+    ("change", "left"),
+    [
+        (("wording.title", {"sv": "[programmet]", "en": "[the programme]: work"}), ("wording.title",)),
+        (("wording.title.sv", "Effekten av [programmet]"), ("wording.title.sv",)),
+        (("wording.limitations", [{"sv": "a", "en": "b"}, {"sv": "c", "en": "in [year]"}]), ("wording.limitations.1.en",)),
+        (("outcome.labels.full_time.en", "[work]"), ("outcome.labels.full_time.en",)),
+        (("wording.title.sv", "Effekten [1], [12] och []"), ()),  # references, and nothing
+        (("wording.title.sv", "Effekten ]av[ programmet"), ()),
+        (("propensity.formula", "Q[age]"), ()),  # which no report prints as a sentence
+    ],
+)
+def test_words_in_brackets_are_told_by_their_key(change: tuple[str, Any], left: tuple[str, ...]) -> None:
+    assert words_to_replace(read_plan(changed(BENEFIT, change))) == left
+
+
+def test_a_source_that_is_the_same_in_both_languages_is_told_once() -> None:
+    goals = {"versions": [{"goal": "1", "version": 1, "persons": 100, "source": "[källa]"}]}
+    assert words_to_replace(read_plan(changed(MALMO, ("goals", goals)))) == ("goals.versions.0.source",)
+
+
+def test_a_sentence_of_the_report_must_stand_in_both_languages_and_a_source_need_not() -> None:
+    assert problems(("wording.title", "One for both")) != []
+    goals = {"versions": [{"goal": "1", "version": 1, "persons": 100, "source": "beslut 2018-03-01"}]}
+    version = read_plan(changed(MALMO, ("goals", goals))).goals.versions[0]
+    assert isinstance(version.source, Text)
+    assert version.source.within("sv") == version.source.within("en") == "beslut 2018-03-01"

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from evaluation.analysis.curves import ARMS, Curves, estimate_curves
 from evaluation.errors import EstimationError, InputError
 from evaluation.release.curves import ReleasedCurve, hold_small_steps, release_curve
-from evaluation.release.drawings import finest_steps, step_places
+from evaluation.release.drawings import finer_than_months, step_places
 from evaluation.release.rules import ReleaseRules
 
 attack = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("attack.py"))))
@@ -176,11 +176,11 @@ def test_a_released_curve_is_made_by_the_gate_only(curves: Curves) -> None:
 @pytest.mark.parametrize("simplified", [False, True])
 def test_a_drawing_of_exit_days_is_told_from_a_drawing_of_months(curves: Curves, simplified: bool) -> None:
     arm = curves.table[(curves.table["arm"] == "treated") & (curves.table["state"] == "any")]
-    assert finest_steps(step_picture(np.append(0.0, arm["days"]), np.append(0.0, arm["probability"]), simplified=simplified))
+    assert finer_than_months(step_picture(np.append(0.0, arm["days"]), np.append(0.0, arm["probability"]), simplified=simplified))
     few = arm.iloc[:: len(arm) // 6]
-    assert finest_steps(step_picture(np.append(0.0, few["days"]), np.append(0.0, few["probability"])))  # six exits on days of their own
+    assert finer_than_months(step_picture(np.append(0.0, few["days"]), np.append(0.0, few["probability"])))  # six exits on days of their own
     released = release_curve(curves, "any", 24, RULES)
-    assert not finest_steps(step_picture(released.months, released.share["control"], simplified=simplified))
+    assert not finer_than_months(step_picture(released.months, released.share["control"], simplified=simplified))
 
 
 @pytest.mark.hand

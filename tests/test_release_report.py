@@ -24,7 +24,7 @@ from evaluation.errors import InputError
 from evaluation.plan import load_plan
 from evaluation.plan_sections import DisclosureSection, Language
 from evaluation.release.check import check_release
-from evaluation.release.drawings import finest_steps, step_places
+from evaluation.release.drawings import finer_than_months, step_places
 from evaluation.release.passage import month_days, release_study, review_tables
 from evaluation.release.rules import ReleaseRules, release_rules
 from evaluation.reporting import tables
@@ -157,7 +157,7 @@ def test_what_is_drawn_is_what_was_released() -> None:
     drawn = [path.get("d", "") for path in svg.iter("path")]
     places = [place for path in drawn if len(place := step_places(path)) > 3]
     assert len(places) >= len(ARMS)
-    assert not finest_steps(" ".join(f'<path d="{path}"/>' for path in drawn))
+    assert not finer_than_months(" ".join(f'<path d="{path}"/>' for path in drawn))
     assert len(shown.curves["any"].months) == 13
 
 

@@ -302,9 +302,9 @@ def test_every_column_and_level_of_a_cohort_has_a_name_in_both_languages(clean):
         for name, level in (("kon", "2"), ("duration_band", "182-364"), ("fas", "1"), ("pandemi", "fore"), ("season", "wet"), ("trial", "2019-03"))
     ]
     assert told == [
-        *(("Kön", "kvinna"), ("Tid i JUG", "6-12 månader"), ("Fas", "Malmökraften 1.0 (2018-2019)"), ("Pandemin", "före")),
+        *(("Kön", "kvinna"), ("Tid i JUG", "6–12 månader"), ("Fas", "Malmökraften 1.0 (2018–2019)"), ("Pandemin", "före")),
         *(("season", "wet"), ("Startmånad", "2019-03")),
-        *(("Sex", "woman"), ("Time in JUG", "6-12 months"), ("Phase", "Malmökraften 1.0 (2018-2019)"), ("The pandemic", "before")),
+        *(("Sex", "woman"), ("Time in JUG", "6–12 months"), ("Phase", "Malmökraften 1.0 (2018–2019)"), ("The pandemic", "before")),
         *(("season", "wet"), ("Month of start", "2019-03")),
     ]
 

@@ -133,7 +133,7 @@ def test_a_characteristic_beyond_the_limit_is_marked(study: Study, part: float, 
 def test_the_time_in_the_model_of_later_starts_is_called_in_the_readers_language(analysed: dict[str, Study], language: Language, said: str) -> None:
     study = analysed["employment-agency"]
     coefficients = study.design.scores.coefficients[:2].assign(term=["Intercept", MONTHS_TERM])
-    assert [row[0] for row in model_table(coefficients, "", scene(study, language)).rows] == [said]
+    assert [row[0] for row in model_table(coefficients, np.zeros(2), "later starts", "", scene(study, language)).rows] == [said]
 
 
 def test_every_requirement_is_shown_met_or_not(study: Study, language: Language) -> None:

@@ -24,9 +24,11 @@ from evaluation.analysis.costs import ACTORS, QUANTITIES
 from evaluation.analysis.estimates import Clusters, Estimate
 from evaluation.analysis.exits import Definition
 from evaluation.analysis.outcomes import TimeUnit
+from evaluation.design.cohort_spec import cohort_schema
 from evaluation.design.verdict import Check, CheckName
 from evaluation.plan import load_plan
-from evaluation.plan_sections import DisclosureSection, Language
+from evaluation.plan_sections import DisclosureSection, Language, Text
+from evaluation.registers.contract import load_contract
 from evaluation.registers.origin import DEFINITIONS, NO, UNKNOWN, YES
 from evaluation.reporting import figures
 from evaluation.reporting.journey_tables import ELSEWHERE, PLACES
@@ -42,6 +44,16 @@ pytestmark = pytest.mark.filterwarnings("ignore::evaluation.errors.UnmatchedWarn
 PROJECT = Path(__file__).parents[1]
 SOURCES = sorted((PROJECT / "evaluation").rglob("*.py"))
 PLANS = sorted((PROJECT / "reports").glob("*/plan.toml"))
+TEMPLATES = sorted((PROJECT / "evaluation" / "cli" / "templates").glob("*.plan.toml"))
+READ_BY_PEOPLE = [  # what a report, a page or a new study has its words from
+    *(PROJECT / "evaluation" / "reporting" / "templates").glob("*.toml"),
+    *(PROJECT / "evaluation" / "reporting" / "templates").glob("*.j2"),
+    *(PROJECT / "evaluation" / "cli" / "templates").glob("*"),
+    *(PROJECT / "evaluation" / "registers" / "templates").glob("*"),
+    *(PROJECT / "data_schema").glob("*.json"),
+    *(PROJECT / "data_schema" / "codes").glob("*.csv"),
+    PROJECT / "data_schema" / "README.md",
+]
 MESSAGES = tomllib.loads(files("evaluation.reporting").joinpath("templates/messages.toml").read_text(encoding="utf-8"))
 SV, EN = Voice("sv", TimeUnit.WEEK), Voice("en", TimeUnit.WEEK)
 THIN, MINUS = "\u202f", "−"
@@ -135,6 +147,47 @@ def test_a_message_stands_in_both_languages_with_the_same_places_to_fill(key: st
     swedish, english = ({name for _, name, _, _ in Formatter().parse(MESSAGES[key][language]) if name is not None} for language in ("sv", "en"))
     assert swedish == english
     assert "" not in swedish
+
+
+@pytest.mark.parametrize("plan", [*PLANS, *TEMPLATES], ids=lambda plan: f"{plan.parent.name}/{plan.name}")
+@pytest.mark.parametrize(("language", "displaced"), [("sv", r"undantr[äa]ng"), ("en", r"displac")])
+def test_displacement_is_told_at_most_once_among_the_limitations_and_a_new_plan_tells_of_it(plan: Path, language: Language, displaced: str) -> None:
+    own = [text[language] for text in tomllib.loads(plan.read_text(encoding="utf-8"))["wording"]["limitations"]]
+    of_every_study = [text[language] for key, text in MESSAGES.items() if key.startswith("limit_")]
+    told = sum(bool(re.search(displaced, text)) for text in [*own, *of_every_study])
+    assert told == 1 if plan in TEMPLATES else told <= 1
+
+
+RANGE = re.compile(r"(?<![\w.\[-])\d+-\d+(?![\w\]-])")
+MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
+
+
+def badly_dashed(text: str) -> list[str]:
+    """Give the ranges that are written with a hyphen; a month is none, and neither are dates, identifiers and patterns."""
+    return [found for found in RANGE.findall(text) if not MONTH.fullmatch(found)]
+
+
+@pytest.mark.parametrize(("text", "found"), [("6-12 månader", ["6-12"]), ("(1986-1992)", ["1986-1992"]), ("Econometrica 64, 647-682;", ["647-682"])])
+def test_the_search_for_ranges_finds_a_hyphen(text: str, found: list[str]) -> None:
+    assert badly_dashed(text) == found
+
+
+@pytest.mark.parametrize("text", ["6–12 månader", "2026-11-22", "från 2018-03 till", "[1-9]|10", "barn-0-6", "A4-1-2", "1.2-3"])
+def test_the_search_for_ranges_lets_dates_and_identifiers_pass(text: str) -> None:
+    assert badly_dashed(text) == []
+
+
+def test_what_the_columns_of_a_cohort_and_their_levels_are_called_has_no_range_with_a_hyphen() -> None:
+    plan = load_plan(PROJECT / "reports" / "malmokraften")
+    fields = cohort_schema(plan.cohort, load_contract()).fields
+    told = [text for field in fields for name, titles in (("", field.titles), *field.levels.items()) for text in titles.values() if text != name]
+    assert "6–12 månader" in told
+    assert [text for text in told if badly_dashed(text)] == []
+
+
+@pytest.mark.parametrize("file", READ_BY_PEOPLE, ids=lambda file: file.relative_to(PROJECT).as_posix())
+def test_a_range_of_numbers_has_an_en_dash(file: Path) -> None:
+    assert badly_dashed(file.read_text(encoding="utf-8")) == []
 
 
 def spoken() -> Iterator[tuple[str, ast.expr]]:
@@ -357,6 +410,16 @@ def undrawn() -> Iterator[None]:
 def paragraphs(study: Study, language: Language, section: str) -> list[str]:
     page = lxml.html.fromstring(render_report(study, language=language))
     return [paragraph.text_content() for paragraph in page.get_element_by_id(section).iterfind("p")]
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("language", get_args(Language))
+def test_words_that_are_left_to_replace_are_told_before_the_answer_and_of_a_finished_plan_nothing_is(language: Language) -> None:
+    study = agency()
+    wording = study.design.plan.wording.model_copy(update={"programme": Text(sv="[programmet]", en="[the programme]")})
+    left = replace(study, design=replace(study.design, plan=study.design.plan.model_copy(update={"wording": wording})))
+    assert paragraphs(left, language, "answer")[0] == Voice(language, TimeUnit.WEEK)("words_left", keys="wording.programme")
+    assert paragraphs(left, language, "answer")[1:] == paragraphs(study, language, "answer")
 
 
 OPENINGS = {

@@ -40,20 +40,24 @@ class _Spec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Words(_Spec):
-    """The same words in Swedish and English; a plain text, such as a document's name, is the same in both."""
+class Text(_Spec):
+    """The same words in Swedish and English."""
 
     sv: str
     en: str
+
+    def within(self, language: Literal["sv", "en"]) -> str:
+        """Give the words in one language."""
+        return self.sv if language == "sv" else self.en
+
+
+class Words(Text):
+    """A text that may be plain, and is then the same in both languages, such as a document's name; a sentence of the report may not."""
 
     @model_validator(mode="before")
     @classmethod
     def _same_in_both(cls, value: object) -> object:
         return {"sv": value, "en": value} if isinstance(value, str) else value
-
-    def within(self, language: Literal["sv", "en"]) -> str:
-        """Give the words in one language."""
-        return self.sv if language == "sv" else self.en
 
 
 class GoalVersion(_Spec):

@@ -37,7 +37,6 @@ Folder = Annotated[Path | None, typer.Option("--out", help="Where to write resul
 TOLD = ("answer", "verdict", "results", "subgroups")  # sections of the page: more than a screen or two is read there
 IN_WORDS = ("answer", "verdict")  # of the others the tables say it
 CURVES = "curves"  # the table of a figure, month by month
-RESULTS, SCHEMA, TABLES = "results.json", "results.schema.json", "tables"
 
 
 def analyse(
@@ -115,19 +114,20 @@ def _write(
 ) -> None:
     """Write results and tables whole or not at all, and read them cold as whoever receives them will."""
     step("Writing the results")
-    from evaluation.release.check import CONTEXT, check_release
+    from evaluation.release.check import check_release
     from evaluation.reporting.bundle import context_output, data_outputs, result_outputs
     from evaluation.reporting.exchange import beside, exchange, write_output
 
-    outputs = result_outputs(study, probes, rules)
-    outputs += [one for page, scene in pages.values() for one in data_outputs(page, scene) if one.name.endswith(".csv")]
-    names = (RESULTS, SCHEMA, TABLES, CONTEXT)
+    results = result_outputs(study, probes, rules)
+    tables = [one for page, scene in pages.values() for one in data_outputs(page, scene) if one.name.endswith(".csv")]
+    outputs = [*results, *tables, context_output([*results, *tables])]
+    names = tuple(dict.fromkeys(one.name.partition("/")[0] for one in outputs))
     with beside(out, names) as new:
-        for output in (*outputs, context_output(outputs)):
+        for output in outputs:
             write_output(new, output)
         problems = check_release(new, next(iter(pages.values()))[1].rules)
         exchange(new, out, names)
-    step.done(f"Results: {out / RESULTS}")
-    step.done(f"Tables: {out / TABLES}")
+    step.done(f"Results: {out / results[0].name}")
+    step.done(f"Tables: {(out / tables[0].name).parent}")
     for problem in problems:
-        typer.echo(f"Warning: release: {problem}", err=True)
+        step.warn(f"release: {problem}")

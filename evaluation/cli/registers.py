@@ -55,7 +55,7 @@ Out = Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write to.", 
 def simulate(
     out: Out,
     participants: Annotated[int, typer.Option(min=40, help="People who start Malmökraften.")] = 4_000,
-    pool: Annotated[int, typer.Option(min=400, help="Other people who are in JUG some day 2016-2023.")] = 40_000,
+    pool: Annotated[int, typer.Option(min=400, help="Other people who are in JUG some day 2016–2023.")] = 40_000,
     seed: Annotated[int, typer.Option(min=0, help="The same seed writes the same bytes.")] = 1,
     effect: Annotated[EffectName, typer.Option(help="What a start does.")] = EffectName.PUBLISHED,
     sorting: Annotated[SortingName, typer.Option(help="Who starts, by traits the registers show.")] = SortingName.HARD_TO_PLACE,
@@ -65,7 +65,7 @@ def simulate(
     quiet: Quiet = False,
     log_json: LogJson = False,
 ) -> None:
-    """Write synthetic registers of JUG and Malmökraften in Malmö 2016-2023, with the true effects beside them.
+    """Write synthetic registers of JUG and Malmökraften in Malmö 2016–2023, with the true effects beside them.
 
     Example: malmokraften simulate synthetic --participants 400 --pool 4000 --dirt 0.02
     """

@@ -97,11 +97,16 @@ def design(
 
 
 def load_study_plan(study: str, file: Path | None, step: Step) -> TablePlan | RegisterPlan:
-    """Read the plan of a study known by its folder, or of a file."""
+    """Read the plan of a study known by its folder, or of a file; what is still to be written in it is told."""
     step("Reading the plan")
     from evaluation.plan import load_plan
+    from evaluation.plan_sections import words_to_replace
 
-    return load_plan(file or _plan_of(study))
+    found = file or _plan_of(study)
+    plan = load_plan(found)
+    if left := words_to_replace(plan):
+        step.warn(f"plan {found}: words in [brackets] are left in {', '.join(left)}; the report prints them as they stand: replace them")
+    return plan
 
 
 def _plan_of(study: str) -> Path:
@@ -271,7 +276,7 @@ def _write_bundle(
     for page in made.pages:
         step.done(f"Report: {page}")
     for said in (*(str(warning.message) for warning in told), *(f"release: {problem}" for problem in made.problems)):
-        typer.echo(f"Warning: {said}", err=True)
+        step.warn(said)
 
 
 def _print_verdict(design: Design) -> None:

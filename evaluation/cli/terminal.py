@@ -86,6 +86,13 @@ class Step:
             self._log("done", what=line)
         self._finished.append(line)
 
+    def warn(self, what: str) -> None:
+        """Tell at once, quiet or not, of what does not stop the run."""
+        if self._log_json:
+            self._log("warning", what=what)
+        else:
+            typer.echo(f"Warning: {what}", err=True)
+
     def _log(self, event: str, **said: object) -> None:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
         typer.echo(json.dumps({"time": now, "event": event, **said}, ensure_ascii=False), err=True)

@@ -132,6 +132,6 @@ def cohort_schema(spec: CohortSpec, contract: Contract) -> Schema:
 
 def _band_labels(spec: CohortSpec) -> dict[str, tuple[str, str]]:
     months = [round(days / DAYS_PER_MONTH) for days in (0, *spec.duration_bands_days)]
-    labels = [(f"{low}-{high} månader", f"{low}-{high} months") for low, high in pairwise(months)]
+    labels = [(f"{low}–{high} månader", f"{low}–{high} months") for low, high in pairwise(months)]
     labels.append((f"minst {months[-1]} månader", f"{months[-1]} months or more"))
     return {**dict(zip(spec.bands, labels, strict=True)), OUTSIDE_JUG: ("inte i JUG", "not in JUG")}

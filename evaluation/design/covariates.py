@@ -30,8 +30,8 @@ SECOND_GENERATION = "andra_generation"
 _WINDOWS = (  # from how many days back to how many
     (0, 365, "year_1", "året före", "the year before"),
     (365, 730, "year_2", "år 2 före", "year 2 before"),
-    (730, 1826, "years_3_5", "år 3-5 före", "years 3-5 before"),
-    (1826, 3652, "years_6_10", "år 6-10 före", "years 6-10 before"),
+    (730, 1826, "years_3_5", "år 3–5 före", "years 3–5 before"),
+    (1826, 3652, "years_6_10", "år 6–10 före", "years 6–10 before"),
 )
 _MEMORY_MONTHS = 3652 / DAYS_PER_MONTH  # work longer ago than the longest window is as good as none on record
 _THOUSAND_SEK = 1_000.0
@@ -152,7 +152,7 @@ COVARIATES: dict[str, Covariate] = {
         *(Covariate(name, titles, "individ", (name,), _as_is, _YES_NO, usual=False) for name, titles in zip(DEFINITIONS, _ORIGINS, strict=True)),
         Covariate("years_in_sweden", ("År sedan invandring", "Years since immigration"), "individ", ("years_in_sweden",), _or_none),
         Covariate("education", ("Utbildning", "Education"), "arsinkomst", ("education",), _as_is, _EDUCATION),
-        Covariate("children_0_6", ("Barn 0-6 år", "Children aged 0-6"), "arsinkomst", ("children_0_6",), _or_none),
+        Covariate("children_0_6", ("Barn 0–6 år", "Children aged 0–6"), "arsinkomst", ("children_0_6",), _or_none),
         Covariate("disability", ("Funktionsnedsättning", "Disability"), "funktionsnedsattning", ("disability",), _as_is),
         Covariate("days_jug", ("Dagar i JUG hittills", "Days in JUG so far"), "program_beslut", ("days_jug",), _as_is),
         Covariate("days_registered", ("Dagar inskriven hittills", "Days registered so far"), "inskrivning", ("days_registered",), _as_is),

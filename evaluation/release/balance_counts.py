@@ -12,10 +12,12 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from evaluation.analysis.curves import ARMS
 from evaluation.release.contrasts import whole_numbers
 from evaluation.release.counts import Counts
+from evaluation.release.held import Held, step_through
 from evaluation.release.magnitudes import coarseness
 from evaluation.release.rules import ReleaseRules
 from evaluation.study import Design
@@ -99,7 +101,59 @@ def difference_step(row: Mapping[Hashable, Any], design: Design, rules: ReleaseR
     -------
     float
     """
+    return coarseness(_farthest(row) / min(design.comparison.n_treated, design.comparison.n_control), rules)
+
+
+def worst_step_in_groups(design: Design, rules: ReleaseRules) -> float:
+    """Give what the largest standardised difference inside any reported group is rounded to: as is right for the row that has it; 0 without groups.
+
+    Parameters
+    ----------
+    design : Design
+    rules : ReleaseRules
+
+    Returns
+    -------
+    float
+    """
+    groups = design.balance.subgroups
+    reported = groups[groups[["treated", "control"]].min(axis=1) >= design.plan.limits.smallest_arm]
+    size = reported["smd_after"].abs()
+    if not size.notna().any():
+        return 0.0
+    row = reported.loc[size.idxmax()].to_dict()
+    return coarseness(_farthest(row) / min(row["treated"], row["control"]), rules)
+
+
+def _farthest(row: Mapping[Hashable, Any]) -> float:
+    """Give how many standard deviations from the mean of a row anybody lies."""
     share, is_share = row["mean_treated"], math.isnan(row["variance_ratio_before"])
     spread = math.sqrt(max(share * (1 - share), 0.0)) if is_share and 0 <= share <= 1 else 0.0
-    farthest = max(share, 1 - share) / spread if spread > 0 else FARTHEST
-    return coarseness(farthest / min(design.comparison.n_treated, design.comparison.n_control), rules)
+    return max(share, 1 - share) / spread if spread > 0 else FARTHEST
+
+
+def released_differences(design: Design, telling: Held) -> pd.DataFrame:
+    """Give the table of balance with the standardised differences that may be told.
+
+    Parameters
+    ----------
+    design : Design
+    telling : Held
+
+    Returns
+    -------
+    DataFrame
+        As `Balance.table`; its means are exact still, and `mean_through` is for them.
+    """
+    table = design.balance.table.copy()
+    steps = [difference_step(row, design, telling.rules) for row in table.to_dict("records")]
+    names = [f"balance, {variable}: {level}" for variable, level in zip(table["variable"], table["level"], strict=True)]
+    for when in ("smd_before", "smd_after"):
+        every = zip(names, table[when], steps, strict=True)
+        table[when] = [step_through(f"{name}, {when}", float(value), step, telling) for name, value, step in every]
+    return table
+
+
+def mean_through(name: str, value: float, step: float, telling: Held) -> float:
+    """Let a mean of the table of balance through, rounded to a step of `mean_step`; `name` is the same in every release."""
+    return step_through(f"balance, mean of {name}", value, step, telling)

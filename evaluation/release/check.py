@@ -20,7 +20,7 @@ import numpy as np
 from evaluation.errors import Problem
 from evaluation.registers.identity import looks_like_identity_number, masked, names_a_person
 from evaluation.release.contents import READ, Contents, Grid, read_contents
-from evaluation.release.drawings import finest_steps
+from evaluation.release.drawings import finer_than_months
 from evaluation.release.intervals import Knowledge, Terms, interval_of
 from evaluation.release.ledger import LEDGER
 from evaluation.release.rules import ReleaseRules, bounds_of, gives_away
@@ -115,7 +115,7 @@ def _in_file(where: str, contents: Contents, rules: ReleaseRules) -> Iterator[Pr
         yield Problem(where, f"holds what is not seen at once ({', '.join(sorted(set(contents.hidden)))})", "take it out")
     said = [int(count) for text in texts for count in _SAID.findall(text)] + [count for name, count in contents.numbers if _counts(name)]
     yield from _badly_shown(where, said, rules)
-    if any(finest_steps(drawing) for drawing in contents.drawings):
+    if any(finer_than_months(drawing) for drawing in contents.drawings):
         yield Problem(where, "draws a curve with finer steps than months", "draw it from its released curve")
 
 

@@ -6,12 +6,10 @@ earlier releases are seen as one. A share is a pair of counts, people and those 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from evaluation.errors import InputError, Problem
-
-WHOLE = "all"  # the level of a margin
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,47 +78,6 @@ def join_counts(*tables: Counts) -> Counts:
         tuple(dict.fromkeys(pair for table in tables for pair in table.nested)),
         frozenset().union(*(table.impossible for table in tables)),
     )
-
-
-def crossed_counts(population: str, counts: Mapping[tuple[str, ...], int], impossible: Sequence[tuple[str, ...]] = ()) -> Counts:
-    """Give the counts of a crossing of one or more breakdowns together with every margin of it.
-
-    Parameters
-    ----------
-    population : str
-        Who is counted; it begins the name of every cell.
-    counts : mapping of tuple of str to int
-        People by their levels, one per breakdown. A combination that is left out holds nobody.
-    impossible : sequence of tuple of str
-        Combinations that can hold nobody.
-
-    Returns
-    -------
-    Counts
-        Cells named as `cell_name` does, with "all" for the levels together.
-    """
-    axes = [list(dict.fromkeys(key[axis] for key in counts)) for axis in range(len(next(iter(counts))))]
-    keys: list[tuple[str, ...]] = [()]
-    for levels in axes:
-        keys = [(*key, level) for key in keys for level in [*levels, WHOLE]]
-    cells = {key: sum(count for inner, count in counts.items() if _within(inner, key)) for key in keys}
-    sums = []
-    for axis, levels in enumerate(axes):
-        for key in keys:
-            if key[axis] == WHOLE and len(levels) > 1:
-                parts = tuple(cell_name(population, *key[:axis], level, *key[axis + 1 :]) for level in levels)
-                sums.append((cell_name(population, *key), parts))
-    nobody = frozenset(cell_name(population, *key) for key in impossible)
-    return Counts({cell_name(population, *key): count for key, count in cells.items()}, tuple(sums), impossible=nobody)
-
-
-def cell_name(population: str, *levels: str) -> str:
-    """Name a cell by its population and levels, such as "participants: woman, all"."""
-    return f"{population}: {', '.join(levels)}" if levels else population
-
-
-def _within(key: tuple[str, ...], margin: tuple[str, ...]) -> bool:
-    return all(level in (own, WHOLE) for own, level in zip(key, margin, strict=True))
 
 
 def _problems(counts: Counts) -> Iterator[Problem]:

@@ -23,7 +23,7 @@ _COMMAND = re.compile(r"([A-Za-z])([^A-Za-z]*)")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 
 
-def finest_steps(svg: str) -> bool:
+def finer_than_months(svg: str) -> bool:
     """Say whether a drawing has a step curve whose steps do not lie on a grid of months.
 
     Parameters

@@ -199,7 +199,12 @@ def pull_in_errors(*estimates: Estimate) -> float:
 
 def ends_around(value: float, estimate: Estimate, moved: float) -> tuple[float, float]:
     """Give the ends of an interval around a released value, which holds the exact one wherever within its rounding the exact value lies."""
-    below, above = (_outwards(width + moved) for width in (estimate.value - estimate.low, estimate.high - estimate.value))
+    return ends_of(value, (estimate.value - estimate.low, estimate.high - estimate.value), moved)
+
+
+def ends_of(value: float, widths: tuple[float, float], moved: float) -> tuple[float, float]:
+    """Give the ends of an interval around a released value: as far away as the exact one's and as rounding moved the value."""
+    below, above = (_outwards(width + moved) for width in widths)
     return value - below, value + above
 
 

@@ -172,10 +172,12 @@ def release_study(
     return ReleasedStudy(counts, effects, groups, curves, mean, ratios, p_values, tests, telling=telling, seal=SEAL), passage
 
 
-def release_design(design: Design, rules: ReleaseRules | None = None, earlier: Sequence[Earlier] = ()) -> tuple[ReleasedStudy, Passage]:
+def release_design(
+    design: Design, rules: ReleaseRules | None = None, earlier: Sequence[Earlier] = (), earlier_numbers: Sequence[Told] = ()
+) -> tuple[ReleasedStudy, Passage]:
     """Let a design through whose outcomes are closed; parameters and result as `release_study`."""
     passage = release_counts(design_counts(design), rules, earlier)
-    return ReleasedStudy(passage.released, {}, {}, {}, telling=Telling(passage.released.rules), seal=SEAL), passage
+    return ReleasedStudy(passage.released, {}, {}, {}, telling=Telling(passage.released.rules, earlier_numbers), seal=SEAL), passage
 
 
 def review_tables(passage: Passage) -> dict[str, pd.DataFrame]:

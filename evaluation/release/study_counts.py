@@ -9,7 +9,8 @@ share stands for as many people as it is a share of.
 from __future__ import annotations
 
 from collections import defaultdict
-from itertools import combinations
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import combinations, product
 
 from evaluation.analysis.curves import ARMS
 from evaluation.analysis.effects import Effects
@@ -19,6 +20,9 @@ from evaluation.release.counts import Counts, join_counts
 from evaluation.release.goal_counts import goal_counts, link_to_study
 from evaluation.release.rules import ReleaseRules, count_of
 from evaluation.study import Design, Study
+
+CROSSED = " x "  # between the names of breakdowns that are crossed, and between their levels
+Group = tuple[str, str]  # breakdown and level
 
 
 def people_cell(arm: str, group: tuple[str, str] | None = None) -> str:
@@ -56,25 +60,20 @@ def study_counts(study: Study, rules: ReleaseRules | None = None) -> Counts:
         Cells named as the functions of this room name them. Groups that add up to their arm are parts of a sum, others lie within it.
     """
     rules = rules or ReleaseRules()
-    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
+    groups: dict[str, list[str]] = defaultdict(list)
     parts = [_of_arms(study.effects, None, rules)]
     for found in (study.registered, study.exploratory):
         for group, effects in found.effects.items():
             people = {arm: people_cell(arm, group) for arm in ARMS}
-            for arm in ARMS:
-                groups[arm, group[0]].append(people[arm])
+            groups[group[0]].append(group[1])
             if isinstance(effects, Effects):
                 parts.append(_of_arms(effects, group, rules, only=study.design.plan.primary_days))
             else:
                 parts.append(Counts({people["treated"]: effects.treated, people["control"]: effects.control}))
     cells = {name: count for part in parts for name, count in part.cells.items()}
     nested = [pair for part in parts for pair in part.nested]
-    sums = []
-    for (arm, _), members in groups.items():
-        if sum(cells[member] for member in members) == cells[arm]:
-            sums.append((arm, tuple(members)))
-        else:
-            nested += [(arm, member) for member in members if cells[member] <= cells[arm]]
+    sums, within = _tie_groups(groups, cells, study.design.plan.primary_days)
+    nested += within
     nested += _add_steps(study.design, cells)
     having = [pair for part in parts for pair in part.having]
     balance = balance_counts(study.design)
@@ -83,6 +82,44 @@ def study_counts(study: Study, rules: ReleaseRules | None = None) -> Counts:
     nested += [pair for one, other in same for pair in ((one, other), (other, one))]
     counts = Counts({**cells, **balance.cells}, (*sums, *balance.sums), (*having, *balance.having), tuple(nested))
     return _with_goals(counts, study, rules)
+
+
+def _tie_groups(
+    groups: Mapping[str, Sequence[str]], cells: dict[str, int], primary_days: float
+) -> tuple[list[tuple[str, tuple[str, ...]]], list[tuple[str, str]]]:
+    """Tie groups to all they make up, the arm and the groups of breakdowns that theirs crosses: people, those followed, and those with success.
+
+    What groups without an effect lack is a cell of its own, for what the others leave of the whole is theirs.
+    """
+    kinds: list[Callable[[str], str]] = [str, lambda people: followed_cell(people, primary_days), lambda people: success_cell(people, primary_days)]
+    sums: list[tuple[str, tuple[str, ...]]] = []
+    nested: list[tuple[str, str]] = []
+    for arm, (whole, members), kind in product(ARMS, list(_wholes(groups)), kinds):
+        outer, parts = kind(people_cell(arm, whole)), [kind(people_cell(arm, member)) for member in members]
+        known = [part for part in parts if part in cells]
+        rest = cells.get(outer, -1) - sum(cells[part] for part in known)
+        if rest > 0 and len(known) < len(parts):
+            left = f"{outer}, without an effect by {members[0][0]}"
+            cells[left], rest = rest, 0
+            known.append(left)
+        if rest == 0:
+            sums.append((outer, tuple(known)))
+        elif outer in cells:  # weighted shares need not add up
+            nested += [(outer, part) for part in known if cells[part] <= cells[outer]]
+    return sums, nested
+
+
+def _wholes(groups: Mapping[str, Sequence[str]]) -> Iterator[tuple[Group | None, list[Group]]]:
+    """Give what each breakdown's groups make up: the arm, and each group of every breakdown that theirs crosses with others."""
+    for by, levels in groups.items():
+        yield None, [(by, level) for level in levels]
+        names = by.split(CROSSED)
+        for wider in groups:
+            inner = wider.split(CROSSED)
+            if len(inner) < len(names) and set(inner) <= set(names):
+                places = [names.index(name) for name in inner]
+                outer = {level: CROSSED.join(level.split(CROSSED)[place] for place in places) for level in levels}
+                yield from (((wider, whole), [(by, level) for level in levels if outer[level] == whole]) for whole in groups[wider])
 
 
 def design_counts(design: Design) -> Counts:
@@ -120,7 +157,7 @@ def _of_arms(effects: Effects, group: tuple[str, str] | None, rules: ReleaseRule
     having: list[tuple[str, str]] = []
     nested: list[tuple[str, str]] = []
     for name in ARMS:
-        arm, people, successes = effects.arms[name], people_cell(name, group), list[str]()
+        arm, people, successes = effects.arms[name], people_cell(name, group), list[tuple[str, int]]()
         cells[people] = arm.n
         for horizon, share in arm.risk.items():
             if only not in (None, horizon):
@@ -129,8 +166,12 @@ def _of_arms(effects: Effects, group: tuple[str, str] | None, rules: ReleaseRule
             cells |= {followed: share.n, success: count_of(share.value, share.n, rules)}
             nested += [(people, followed)] if share.n <= arm.n else []
             having.append((followed, success))
-            successes.append(success)
-        nested += [(later, earlier) for earlier, later in combinations(successes, 2) if cells[earlier] <= cells[later]]
+            successes.append((success, share.n))
+        nested += [
+            (later, earlier)
+            for (earlier, before), (later, after) in combinations(successes, 2)
+            if cells[earlier] <= cells[later] and before - after < rules.threshold  # shares of other people say nothing of each other
+        ]
     return Counts(cells, having=tuple(having), nested=tuple(nested))
 
 

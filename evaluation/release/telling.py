@@ -1,15 +1,9 @@
-r"""Is a number told as it was told before, or anew?
-
-Two reports a person apart, laid side by side: a rounded number that has moved tells of that person. So whatever is no count and leaves again under
-the same name is held against what earlier releases showed of it. Where so few people as the threshold could have moved it from one of them to what it
-is now, it is told as it was, interval and all; otherwise it is told anew, and lies too far from every earlier one to be about few.
+"""Are shares, means and whole tables told as they were told before, or anew?
 
 A share is held as what it is made of: the people, and those of them who have it, each against its earlier one. Where every line of a table is near
 what one release showed of it, the whole table is told as it was, so that what it adds up to is the same and what was hidden is; otherwise each line
-by itself. Means, ratios and p-values have been rounded to steps of at least twice what one person can do, so that half a step a person is how far few
-can move them.
-
-What is told is entered where it is told, and nowhere else, so that the ledger holds all that a page has asked for.
+by itself. How a single number is held stands in `evaluation.release.held`, and how a
+count in `evaluation.release.held_counts`.
 
 References
 ----------
@@ -18,154 +12,27 @@ Hundepool et al. (2012). Statistical Disclosure Control. Wiley.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
-
-import pandas as pd
-from scipy.special import ndtri
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from evaluation.analysis.curves import ARMS
 from evaluation.analysis.means import Contrast
 from evaluation.release.contrasts import ReleasedContrast, Wholes, release_levels, release_means, release_parts, release_shares, withheld_contrast
+from evaluation.release.held import SAME, Ends, Told, alike, placed
+from evaluation.release.held_counts import HeldCounts
 from evaluation.release.magnitudes import coarseness, strongest_pull
 from evaluation.release.released import SEAL, ReleasedNumber
 from evaluation.release.rules import ReleaseRules, round_count, round_share
 
-SAME = 1e-9  # what is left of a difference between two numbers that were rounded alike
+__all__ = ["SIDES", "Ends", "Telling", "Told"]  # what is told, and the form it is told in
+
 SIDES = (*ARMS, "difference")
-
-
-class Ends(NamedTuple):
-    """A number as it was released: value and interval, None where it was hidden or has none."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-
-
-Told = Mapping[str, Ends]
 Counted = tuple[int, float]  # people, and those of them who have it, as they are rounded
 
 
-def in_errors(p_value: float) -> float:
-    """Give how many standard errors a two-sided p-value stands for."""
-    return -float(ndtri(p_value / 2))
-
-
 @dataclass(frozen=True, eq=False)
-class Telling:
-    """What one study tells beside its counts, held against what it has told before.
-
-    Attributes
-    ----------
-    rules : ReleaseRules
-    earlier : sequence of mapping of str to Ends
-        What each earlier release told, by name, the oldest first.
-    told : dict of str to Ends
-        What this one has told so far.
-    fresh : dict of str to Ends
-        What that would have been without the earlier ones; for who reviews, not for release.
-    """
-
-    rules: ReleaseRules
-    earlier: Sequence[Told] = ()
-    told: dict[str, Ends] = field(default_factory=dict)
-    fresh: dict[str, Ends] = field(default_factory=dict, repr=False)
-
-    @property
-    def few(self) -> int:
-        """How far apart two rounded counts must lie to differ by the threshold for certain."""
-        return self.rules.threshold + self.rules.base - 1
-
-    def number(
-        self,
-        name: str,
-        number: ReleasedNumber,
-        reach: float = 0.0,
-        *,
-        ends: float | None = None,
-        scale: Callable[[float], float] = float,
-    ) -> ReleasedNumber:
-        """Tell a number.
-
-        Parameters
-        ----------
-        name : str
-            The same in every release.
-        number : ReleasedNumber
-            As it would be told for the first time.
-        reach : float
-            How far few people move it at most, on the scale; 0 holds the interval of a number that has not moved.
-        ends : float, optional
-            How far they move the ends of its interval; left out, as far as itself.
-        scale : callable
-            On which the reach is the same everywhere.
-
-        Returns
-        -------
-        ReleasedNumber
-        """
-        value = number.value
-        if value is None or self.rules.exact:
-            return self._entered(name, number, number)
-        known = [was for was in self._before(name) if was.value is not None]
-        kept = next((was.value for was in known if was.value == value or abs(scale(was.value or 0.0) - scale(value)) <= reach + SAME), value)
-        return self._entered(name, _placed(kept, number, known, reach if ends is None else ends), number)
-
-    def ends(self, name: str, numbers: tuple[float, float, float], reach: float) -> tuple[float, float, float]:
-        """Tell a value and its ends that have been rounded elsewhere; nan is one that there is not. Parameters as `number`."""
-        value, low, high = (None if math.isnan(one) else one for one in numbers)
-        shown = self.number(name, ReleasedNumber("points", value, low, high, seal=SEAL), reach)
-        told = [math.nan if one is None else one for one in (shown.value, shown.low, shown.high)]
-        return told[0], told[1], told[2]
-
-    def row(self, people: Mapping[str, ReleasedNumber], row: Mapping[str, ReleasedNumber], reach: float) -> list[ReleasedNumber]:
-        """Tell a row of shares of some people: as one release showed it where people and shares are all near that, or all of it anew.
-
-        Parameters
-        ----------
-        people : mapping of str to ReleasedNumber
-            One, of whom they are shares.
-        row : mapping of str to ReleasedNumber
-            By name.
-        reach : float
-            How far few people move a share, and the ends of its interval.
-
-        Returns
-        -------
-        list of ReleasedNumber
-            As `row`.
-        """
-        ((name, among),) = people.items()
-        shown, every = row, [] if self.rules.exact else reversed(self.earlier)
-        for release in every:
-            were = release.get(name)
-            near = were is not None and were.value is not None and abs(were.value - (among.value or 0.0)) < self.few
-            if near and all(_at(release.get(month), number, reach) for month, number in row.items()):
-                shown = {month: ReleasedNumber(number.kind, *release[month], seal=SEAL) for month, number in row.items()}
-                among = ReleasedNumber(among.kind, *release[name], seal=SEAL)
-                break
-        self._entered(name, among, people[name])
-        return [self._entered(month, number, row[month]) for month, number in shown.items()]
-
-    def magnitude(self, name: str, number: ReleasedNumber, step: float) -> ReleasedNumber:
-        """Tell a mean or a ratio that was rounded to a step; parameters and result as `number`."""
-        return self.number(name, number, self.reach(step))
-
-    def p_value(self, name: str, number: ReleasedNumber, pull: float) -> ReleasedNumber:
-        """Tell a p-value of a statistic that one person moves by so many standard errors; parameters and result as `number`."""
-        return self.number(name, number, self.reach(coarseness(pull, self.rules)), scale=in_errors)
-
-    def reach(self, step: float) -> float:
-        r"""Give how far few people move what was rounded to a step.
-
-        Notes
-        -----
-        :math:`t s / 2` with threshold t and step s, for :math:`s \ge 2 \max_i |\psi_i|`.
-        """
-        return self.rules.threshold * step / 2
+class Telling(HeldCounts):
+    """What one study tells beside its counts: single numbers, shares and means in either arm; attributes as `Held`."""
 
     def interval(self, name: str, contrast: ReleasedContrast) -> ReleasedContrast:
         """Tell a contrast of shares whose counts were held against the ledger before: its value stands, its interval is as it was while that does."""
@@ -229,20 +96,6 @@ class Telling:
         treated, control = (self.number(f"{name}, {arm}", getattr(fresh, arm), reach) for arm in ARMS)
         return self._of_sides(name, fresh, treated, control, fresh.people, 2 * reach)
 
-    def kept(self, counts: Mapping[str, tuple[int, int]]) -> pd.DataFrame:
-        """Give what is told otherwise than it would have been, for who reviews: name, shown and fresh value, low and high; `counts` of a passage."""
-        rows = [(name, *shown, *self.fresh[name]) for name, shown in self.told.items() if shown != self.fresh[name]]
-        rows += [(name, *Ends(shown), *Ends(fresh)) for name, (shown, fresh) in counts.items()]
-        return pd.DataFrame(rows, columns=["name", "shown", "low", "high", "without_ledger", "low_without", "high_without"])
-
-    def _before(self, name: str) -> Iterator[Ends]:
-        """Give what earlier releases told under a name, the newest first."""
-        return (release[name] for release in reversed(self.earlier) if name in release)
-
-    def _entered(self, name: str, shown: ReleasedNumber, fresh: ReleasedNumber) -> ReleasedNumber:
-        self.told[name], self.fresh[name] = (Ends(one.value, one.low, one.high) for one in (shown, fresh))
-        return shown
-
     def _of_parts(self, parts: Mapping[str, Contrast], every: Mapping[str, Contrast]) -> dict[str, tuple[Counted, Counted]]:
         """Count those of one and the same people who are in each part, or in several."""
         return {name: _counted(contrast, next(iter(parts.values())), self.rules) for name, contrast in every.items()}
@@ -269,7 +122,7 @@ class Telling:
             if among is None or side.value is None or abs(among - people) >= self.few or abs(side.value * among - have) >= self.few - SAME:
                 return False
         ends = sum(self.few / max(people, 1) for people, _ in counted)
-        return fresh.hidden or all(_alike(getattr(was, side), getattr(fresh, side), ends) for side in SIDES)
+        return fresh.hidden or all(alike(getattr(was, side), getattr(fresh, side), ends) for side in SIDES)
 
     def _line(self, known: Sequence[ReleasedContrast], fresh: ReleasedContrast, counted: tuple[Counted, Counted]) -> ReleasedContrast:
         """Hold a line by itself: either arm's people and those who have it, each at an earlier count that it is near."""
@@ -285,11 +138,11 @@ class Telling:
             had = next((count for count in ((was.value or 0.0) * n for n, was in past) if abs(count - have) < self.few - SAME), have)
             same = abs(had - have) < SAME and were == people
             value = number.value if same or number.value is None else min(had / max(were, 1), 1.0)
-            sides.append(_placed(value, number, [Ends(one.value, one.low, one.high) for _, one in past], ends))
+            sides.append(placed(value, number, [Ends(one.value, one.low, one.high) for _, one in past], ends))
             among.append(were if fresh.people[place] is not None else None)
         gaps = [Ends(one.difference.value, one.difference.low, one.difference.high) for one in known]
         value = _gap(sides[0], sides[1], fresh)
-        return ReleasedContrast(sides[0], sides[1], _placed(value, fresh.difference, gaps, ends), (among[0], among[1]), seal=SEAL)
+        return ReleasedContrast(sides[0], sides[1], placed(value, fresh.difference, gaps, ends), (among[0], among[1]), seal=SEAL)
 
     def _of_sides(
         self,
@@ -302,36 +155,8 @@ class Telling:
     ) -> ReleasedContrast:
         """Put two sides that have been told together, with their difference."""
         known, label = list(self._before(f"{name}, difference")), f"{name}, difference"
-        gap = self._entered(label, _placed(_gap(treated, control, fresh), fresh.difference, known, ends), fresh.difference)
+        gap = self._entered(label, placed(_gap(treated, control, fresh), fresh.difference, known, ends), fresh.difference)
         return ReleasedContrast(treated, control, gap, people, seal=SEAL)
-
-
-def _placed(value: float | None, fresh: ReleasedNumber, known: Sequence[Ends], reach: float) -> ReleasedNumber:
-    """Give a value with the interval it had when it was told, while that is near; otherwise with one that holds the newer interval and the value."""
-    if value is None:
-        return fresh
-    for was in known:
-        if was.value is not None and abs(was.value - value) <= SAME and _alike(was, fresh, reach):
-            return ReleasedNumber(fresh.kind, *was, seal=SEAL)
-    if value == fresh.value:
-        return fresh
-    low, high = (None if end is None else of(end, value) for end, of in ((fresh.low, min), (fresh.high, max)))
-    return ReleasedNumber(fresh.kind, value, low, high, seal=SEAL)
-
-
-def _at(was: Ends | None, fresh: ReleasedNumber, reach: float) -> bool:
-    """Say whether a number that was shown is near what it is now."""
-    if was is None or was.value is None or fresh.value is None:
-        return False
-    return abs(was.value - fresh.value) <= reach + SAME and _alike(was, fresh, reach)
-
-
-def _alike(was: Ends | ReleasedNumber, fresh: ReleasedNumber, reach: float) -> bool:
-    """Say whether the ends of two intervals are near each other, or neither has any."""
-    pairs = [(was.low, fresh.low), (was.high, fresh.high)]
-    return all(
-        (one is None and other is None) or (one is not None and other is not None and abs(one - other) <= reach + SAME) for one, other in pairs
-    )
 
 
 def _gap(treated: ReleasedNumber, control: ReleasedNumber, fresh: ReleasedContrast) -> float | None:

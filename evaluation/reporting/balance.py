@@ -12,10 +12,9 @@ import pandas as pd
 from evaluation.analysis.curves import ARMS
 from evaluation.design.cohort import Bools
 from evaluation.design.support import Support
-from evaluation.release.balance_counts import balance_cell, difference_step, mean_step
-from evaluation.release.magnitudes import round_to
+from evaluation.release.balance_counts import FARTHEST, balance_cell, mean_step, mean_through, released_differences
+from evaluation.release.magnitudes import coarseness
 from evaluation.release.released import release_share
-from evaluation.release.rules import round_count, round_share
 from evaluation.release.study_counts import people_cell
 from evaluation.reporting import figures
 from evaluation.reporting.blocks import Block, Paragraph, Rows, Section, picture
@@ -46,15 +45,13 @@ def balance_section(design: Design, scene: Scene) -> Section:
 
 def balance_labels(design: Design, scene: Scene) -> pd.DataFrame:
     """Give the balance table with its rows' labels; of a two-level category only the second level, the first being its mirror."""
-    table = design.balance.table
+    table = released_differences(design, scene.telling)
     levels = table.groupby("variable")["level"].transform("size")
     mirrored = (levels == 2) & (table.groupby("variable").cumcount() == 0)
     kept = table[~mirrored].copy()
     kept["label"] = [scene.covariate(variable, level) for variable, level in zip(kept["variable"], kept["level"], strict=True)]
-    kept["beyond"] = kept["smd_after"].abs() > scene.plan.limits.worst_smd  # as the requirement sees it, before anything is rounded
-    steps = [difference_step(row, design, scene.rules) for row in kept.to_dict("records")]
-    for when in ("smd_before", "smd_after"):
-        kept[when] = [round_to(value, step) if np.isfinite(value) else value for value, step in zip(kept[when], steps, strict=True)]
+    exact = design.balance.table["smd_after"][~mirrored]
+    kept["beyond"] = exact.abs() > scene.plan.limits.worst_smd  # as the requirement sees it, before anything is rounded
     return kept
 
 
@@ -82,7 +79,8 @@ def _balance_means(row: Mapping[Hashable, Any], design: Design, scene: Scene) ->
     step = mean_step(design, row["variable"], scene.rules)
     if step is None or None in (scene.passed.people(arm) for arm in ARMS):
         return HIDDEN, HIDDEN
-    treated, control = (scene.voice.number(round_to(row[f"mean_{arm}"], step), 2) for arm in ARMS)
+    told = [mean_through(f"{row['variable']}, {arm}", row[f"mean_{arm}"], step, scene.telling) for arm in ARMS]
+    treated, control = (scene.voice.number(mean, 2) for mean in told)
     return treated, control
 
 
@@ -91,32 +89,52 @@ def support_blocks(design: Design, scene: Scene) -> list[Block]:
     support, voice = design.support, scene.voice
     if support is None:
         return []
-    lost = support.counts.set_index("side")["dropped"]
-    said = {side: scene.count(int(lost[side])) for side in ("treated", "control")}
-    return [
-        Paragraph(voice("support_text", lost_treated=said["treated"], lost_control=said["control"], **scene.names())),
-        Rows(support_table(support, scene)),
-    ]
+    table = support_table(support, scene)
+    _, lost_treated, _, lost_control, _ = table.rows[0]
+    return [Paragraph(voice("support_text", lost_treated=lost_treated, lost_control=lost_control, **scene.names())), Rows(table)]
 
 
 def support_table(support: Support, scene: Scene) -> Table:
     """Show those left out where the groups do not overlap beside those kept; nothing of a group of few."""
     voice, counts = scene.voice, support.counts.set_index("side")
-    columns = [(f"mean_{what}_{side}", int(counts[what][side])) for side in ARMS for what in ("dropped", "kept")]
-    shown = [(name, number) for name, number in columns if number and not scene.gate.hides(number)]
-    names, people = [name for name, _ in shown], [number for _, number in shown]
+    people = {f"mean_{what}_{side}": int(counts[what][side]) for side in ARMS for what in ("dropped", "kept")}
+    shown = [name for name, number in people.items() if number and not scene.gate.hides(number)]
     means = support.dropped.reset_index(drop=True)
     numbers = {str(name) for name, column in support.cohort.covariates.items() if len(column.unique()) > 2}
     shares = ~((means["level"] == "") & means["variable"].isin(numbers)).to_numpy()
-    hidden = _hidden_shares(means, shares, names, people, scene) if names else np.ones(len(means), dtype=bool)
+    hidden = _hidden_shares(means, shares, shown, [people[name] for name in shown], scene) if shown else np.ones(len(means), dtype=bool)
+    told = {name: _of_people(name, people[name], means, shares, hidden, scene) for name in people}
+    of_many = [name for name, (among, _) in told.items() if among]
     head = [voice(key, group=group) for group in (scene.treated, scene.control) for key in ("left_out_of", "remain_of")]
-    rows = [(voice("number_of_people"), *(scene.count(number) for _, number in columns))]
-    for row, share, hide in zip(means.to_dict("records"), shares, hidden, strict=True):
+    rows = [(voice("number_of_people"), *(scene.few_or(among) for among, _ in told.values()))]
+    for place, (row, share) in enumerate(zip(means.to_dict("records"), shares, strict=True)):
+        if share:
+            values = [every[place] for _, every in told.values()]
+        else:
+            values = [_mean_of(name, row, people[name], support, scene) if name in of_many else None for name in people]
+        values = [None if share and any(told[name][1][place] is None for name in of_many) else value for value in values]
         write = voice.percent_sign if share else partial(voice.number, decimals=2)
-        told = {name: round_share(row[name], int(round_count(number, scene.rules)), scene.rules) if share else row[name] for name, number in shown}
-        cells = [HIDDEN if hide or name not in names else write(told[name]) for name, _ in columns]
-        rows.append((scene.covariate(row["variable"], row["level"]), *cells))
+        rows.append((scene.covariate(row["variable"], row["level"]), *(HIDDEN if value is None else write(value) for value in values)))
     return Table(voice("support_caption"), (voice("covariate"), *head), tuple(rows))
+
+
+def _of_people(name: str, people: int, rows: pd.DataFrame, shares: Bools, hidden: Bools, scene: Scene) -> tuple[int | None, list[float | None]]:
+    """Give how many people a column is of, and of each row the share of them; None where it is hidden, or no share."""
+    found: list[float | None] = [None] * len(rows)
+    for variable, parts in rows.assign(hidden=hidden)[shares].groupby("variable", sort=False):
+        counts = dict(zip(parts["level"], np.rint(parts[name].fillna(0.0) * people).astype(int).tolist(), strict=True))
+        withheld = parts.loc[parts["hidden"], "level"].tolist()
+        among, told = scene.telling.counts(f"support, {name}, {variable}", people, counts, withheld)
+        for place, level in zip(parts.index.tolist(), parts["level"], strict=True):
+            count = told[level]
+            found[place] = min(count / among, 1.0) if among and count is not None else None
+    return scene.telling.count(f"support, {name}", people), found
+
+
+def _mean_of(name: str, row: Mapping[Hashable, Any], people: int, support: Support, scene: Scene) -> float:
+    """Give a mean of one column; who was left out is known no better than that few lie farther away than a few standard deviations."""
+    spread = float(np.nan_to_num(support.cohort.covariates[row["variable"]].to_numpy(dtype=np.float64)).std())
+    return mean_through(f"{row['variable']}, support, {name}", row[name], coarseness(FARTHEST * spread / people, scene.rules), scene.telling)
 
 
 def _hidden_shares(rows: pd.DataFrame, shares: Bools, columns: list[str], people: Sequence[int], scene: Scene) -> Bools:

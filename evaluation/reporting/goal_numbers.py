@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import replace
-
-import numpy as np
 
 from evaluation.analysis.goal_forecast import Forecast
 from evaluation.analysis.goals import ALL, GoalFollowUp
+from evaluation.release.forecasts import forecast_through
 from evaluation.release.goal_counts import counted_month, goal_counts, left_cell, reached_cell, started_cell, unplaced_cell, within_cell
 from evaluation.release.released import ReleasedCounts, release_counts, release_proportion
 from evaluation.reporting.scene import Scene, once
@@ -30,16 +28,12 @@ def share_within(found: GoalFollowUp, phase: str, group: tuple[str, str], months
 
 
 def forecast_released(found: GoalFollowUp, phase: str, made: Forecast | None, scene: Scene) -> Forecast | None:
-    """Let a forecast go on from the released count, and round what it expects beyond it outwards; none where the count is hidden."""
+    """Let a forecast go on from the released count, rounded outwards and held against earlier releases; none where the count is hidden."""
     day = None if made is None else counted_month(found, phase, made.made)
+    if made is None or (day is None and not scene.rules.exact):
+        return None
     so_far = None if day is None else _passed(found, scene).shown[left_cell(phase, day)]
-    if made is None or so_far is None or scene.rules.exact:
-        return made if scene.rules.exact else None
-    base, moved = scene.rules.base, scene.rules.base // 2
-    value = so_far + np.round((made.value - made.so_far) / base) * base
-    low = so_far + np.floor((made.low - made.so_far - moved) / base) * base
-    high = so_far + np.ceil((made.high - made.so_far + moved) / base) * base
-    return replace(made, so_far=so_far, value=value, low=low, high=high)
+    return forecast_through(f"goals {phase}", made, so_far, scene.telling)
 
 
 def unplaced_sentences(found: GoalFollowUp, scene: Scene) -> list[str]:

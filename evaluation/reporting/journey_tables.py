@@ -16,14 +16,28 @@ from evaluation.analysis.estimates import Estimate, Ratio
 from evaluation.analysis.exits import Definition
 from evaluation.analysis.later_starts import CensoringModel
 from evaluation.analysis.means import Contrast, Durability, Occupancy, Totals
+from evaluation.analysis.trajectories import WITHIN_DAYS
 from evaluation.plan import RegisterPlan
 from evaluation.registers.contract import load_contract
-from evaluation.release.contrasts import ReleasedContrast
+from evaluation.release.contrasts import ReleasedContrast, withheld_contrast
+from evaluation.release.definitions import TO_STUDIES, TO_WORK, within_definitions
+from evaluation.release.nested import Cell, Standing, Within, neighbours, nested_shares
 from evaluation.release.passage import mean_through, ratio_through
 from evaluation.release.released import ReleasedNumber
 from evaluation.reporting.disclosure import HIDDEN
 from evaluation.reporting.scene import Scene, once
-from evaluation.reporting.states import ALL_SUBSIDISED, NEW_START, PARTS, SUBSIDISED, Groups, present_parts, released_states
+from evaluation.reporting.states import (
+    ALL_SUBSIDISED,
+    NEW_START,
+    PARTS,
+    STUDIES,
+    SUBSIDISED,
+    UNSUBSIDISED,
+    Groups,
+    present_parts,
+    released_states,
+    state_contrast,
+)
 from evaluation.reporting.tables import Table, contrast_cells, mean_cells, mean_row, ratio_cells
 from evaluation.study import Study
 
@@ -178,10 +192,15 @@ def horizon_lines(found: Mapping[float, ReleasedContrast], scene: Scene) -> dict
 
 
 def released_horizons(effects: Effects, scene: Scene) -> dict[float, ReleasedContrast]:
-    """Let the shares at every horizon through of effects that are not the study's own."""
-    asked = {f"{days:g}": _at(effects, days) for days in effects.risk_difference}
-    passed = once(effects, ("horizons", scene.telling), lambda: scene.telling.shares("never starting", asked))
-    return {days: passed[f"{days:g}"] for days in effects.risk_difference}
+    """Let the shares at every horizon through of effects that are not the study's own; none where the study's, of the same treated, is withheld."""
+    shown = [days for days in sorted(effects.risk_difference) if days in scene.passed.effects and not scene.passed.effects[days].hidden]
+    asked, primary = {f"{days:g}": _at(effects, days) for days in shown}, f"{scene.plan.primary_days:g}"
+    told = once(
+        effects,
+        ("horizons", scene.telling),
+        lambda: nested_shares(scene.telling, "never starting", asked, neighbours(list(asked)), last=[primary]),
+    )
+    return {days: told.get(f"{days:g}", withheld_contrast()) for days in effects.risk_difference}
 
 
 def hides_ratio(study: Study, period: tuple[float, float], ratio: Ratio | None, scene: Scene) -> bool:
@@ -238,7 +257,8 @@ def _days_cell(mean: ReleasedContrast | None, scene: Scene) -> str:
 
 def started_count(censoring: CensoringModel, scene: Scene) -> str:
     """Write how many of the controls started later."""
-    return scene.voice("a_few") if scene.gate.hides(censoring.started) else scene.count(censoring.started)
+    told = scene.telling.count("later starts, started", censoring.started)
+    return scene.voice("a_few") if told is None else scene.few_or(told)
 
 
 # --- how lasting it is
@@ -247,7 +267,12 @@ def started_count(censoring: CensoringModel, scene: Scene) -> str:
 def durability_lines(durability: Durability, scene: Scene) -> list[Line]:
     """Give who of those with success still had it later, and who was unemployed again."""
     voice, found = scene.voice, []
-    passed = scene.telling.shares("lasting", {str(asked): contrast for asked, contrast in durability.contrasts.items()})
+    asked_of = {str(asked): contrast for asked, contrast in durability.contrasts.items()}
+    followed = sorted(asked_of, key=lambda asked: -WITHIN_DAYS if asked == "returned" else -int(asked))  # who is followed longest first
+    year = scene.passed.effects.get(WITHIN_DAYS)
+    standing = {} if year is None else {"success": Standing(year)}
+    within = (*(Within(Cell("success"), (Cell(asked, "people"),)) for asked in asked_of), *neighbours(followed, "people"))
+    passed = nested_shares(scene.telling, "lasting", asked_of, within, standing=standing)
     for asked, contrast in zip(durability.contrasts, passed.values(), strict=True):
         label = voice("returned_row") if asked == "returned" else voice(f"lasting_{own_definition(scene)}", days=voice.count(asked))
         found.append(line(label, contrast, scene))
@@ -283,20 +308,35 @@ def own_definition(scene: Scene) -> Definition:
     return scene.plan.outcome.definition if isinstance(scene.plan, RegisterPlan) else "project"
 
 
-def definition_lines(study: Study, definition: str, others: Mapping[str, Effects | str], scene: Scene) -> list[Line]:
+def definition_lines(study: Study, definition: Definition, others: Mapping[str, Effects | str], scene: Scene) -> list[Line]:
     """Give the difference at the primary horizon by each definition of success, the study's own among them."""
     voice, horizon = scene.voice, scene.plan.primary_days
     every: dict[str, Effects | str] = {definition: study.effects, **others}
     reached = {name: effects for name, effects in every.items() if isinstance(effects, Effects) and horizon in effects.risk_difference}
-    passed = scene.telling.shares("definitions", {name: _at(effects, horizon) for name, effects in reached.items() if name != definition})
-    passed |= {definition: scene.passed.effects[horizon]} if definition in reached else {}
+    asked = {name: _at(effects, horizon) for name, effects in reached.items() if name != definition}
+    standing: dict[str, Standing] = {}
+    if definition in reached:
+        standing = {definition: Standing(scene.passed.effects[horizon], _at(study.effects, horizon))}
+    within = within_definitions(definition, asked)
+    passed = nested_shares(scene.telling, "definitions", asked, within, standing={**standing, **_first_exits(study, scene)})
+    passed |= {name: one.shown for name, one in standing.items()}
     found = []
     for name in ("strict", "project", "studies", "independent"):
         if name in every:
-            effects = every[name]
+            effects, shown = every[name], passed.get(name)
             reason = voice("not_observed") if isinstance(effects, Effects) else voice("not_delivered", tables=_registers(effects, scene))
-            found.append(line(voice(f"definition_{name}"), passed.get(name), scene, reason=reason, strong=name == definition))
+            if name in asked and shown is not None and shown.people == (None, None):
+                shown, reason = None, voice("too_few")  # nothing is said of how many it rests on
+            found.append(line(voice(f"definition_{name}"), shown, scene, reason=reason, strong=name == definition))
     return found
+
+
+def _first_exits(study: Study, scene: Scene) -> dict[str, Standing]:
+    """Give the kinds of exit of the page that other definitions are set against."""
+    horizon = scene.plan.primary_days
+    found = released_states(study.effects, horizon, scene.telling)
+    kinds = {TO_WORK: PARTS[UNSUBSIDISED], TO_STUDIES: PARTS[STUDIES]}
+    return {name: Standing(found[state], state_contrast(study.effects, horizon, (state,))) for name, (state,) in kinds.items() if state in found}
 
 
 def _at(effects: Effects, horizon: float) -> Contrast:

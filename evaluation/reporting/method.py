@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import platform
 from importlib.metadata import version
 
+import numpy as np
 import pandas as pd
 
 from evaluation.analysis.later_starts import CensoringModel
 from evaluation.design.cardinality import CardinalitySpec
 from evaluation.design.coarsened import CoarsenedSpec
-from evaluation.design.cohort import strata_of
+from evaluation.design.cohort import Floats, strata_of
 from evaluation.design.covariates import COVARIATES
 from evaluation.design.full import FullSpec
 from evaluation.design.matching import MatchingSpec
@@ -21,10 +23,20 @@ from evaluation.design.subclasses import SubclassSpec
 from evaluation.design.weighting import HEAVIEST, WeightingSpec, weight_report
 from evaluation.plan import RegisterPlan, TablePlan
 from evaluation.registers.contract import load_contract
+from evaluation.release.design_numbers import (
+    coefficient_pulls,
+    effective_through,
+    heaviest_step,
+    largest_weight_through,
+    log_odds_through,
+    variation_step,
+)
+from evaluation.release.held import step_through
+from evaluation.release.magnitudes import coarseness
 from evaluation.reporting.blocks import Block, Items, Paragraph, Rows, Section
 from evaluation.reporting.disclosure import HIDDEN
 from evaluation.reporting.journey_tables import started_count
-from evaluation.reporting.scene import Scene, number_as_text
+from evaluation.reporting.scene import Scene, number_as_text, once
 from evaluation.reporting.tables import Table
 from evaluation.reporting.wording import sentence_case
 from evaluation.study import Design, Study
@@ -172,17 +184,20 @@ def _covariate_table(design: Design, scene: Scene) -> Table:
 def _later_starts(study: Study, scene: Scene) -> list[Block]:
     """Show the model behind the weights of those who had not started."""
     assert study.journey is not None
-    voice, censoring = scene.voice, study.journey.censoring
+    voice, censoring, comparison = scene.voice, study.journey.censoring, study.design.comparison
+    largest = largest_weight_through("later starts, largest weight", censoring.largest_weight, scene.telling)
+    effective = effective_through("later starts, effective number", comparison, scene.telling, value=censoring.effective_control)
     sentence = voice(
         "censoring_text",
         started=started_count(censoring, scene),
-        largest=voice.number(censoring.largest_weight, 2),
-        effective=scene.count(censoring.effective_control),
+        largest=voice.number(largest, 2) if scene.rules.exact else voice("at_most", limit=voice.number(largest, 2)),
+        effective=scene.few_or(effective),
     )
     if censoring.few or scene.gate.hides(censoring.started):
         return [Paragraph(sentence), *([Paragraph(voice("few_started"), "warning")] if censoring.few else [])]
     of_months = censoring.coefficients["term"].str.startswith(f"{MONTH}[")
-    table = model_table(censoring.coefficients[~of_months], voice("censoring_caption"), scene)
+    pulls = censoring.coefficients["std_error"].to_numpy(dtype=np.float64)  # clustered: the squares of everybody's pulls add up to its square
+    table = model_table(censoring.coefficients[~of_months], pulls[~of_months], "later starts", voice("censoring_caption"), scene)
     return [Paragraph(" ".join([sentence, *_dropped(censoring, scene)])), *([Rows(table)] if table.rows else [])]
 
 
@@ -198,39 +213,56 @@ def _versions_table(design: Design, scene: Scene) -> Table:
     rows = [(voice("data_source"), plan.source(voice.language))]
     if isinstance(plan, TablePlan) and plan.data_file.is_file():
         rows.append((voice("data_file"), hashlib.sha256(plan.data_file.read_bytes()).hexdigest()))
-    rows.append((voice("data_rows" if design.cohort.trial is None else "cohort_rows"), scene.count(len(design.cohort))))
+    rows.append((voice("data_rows" if design.cohort.trial is None else "cohort_rows"), scene.few_or(_rows(design, scene))))
     rows += [(voice("plan_file"), plan.sha256)] if plan.sha256 else []
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     rows.append((voice("toolkit"), f"malmokraften-evaluation {version('malmokraften-evaluation')}; Python {platform.python_version()}; {packages}"))
     return Table(voice("versions_caption"), (voice("item"), voice("version")), tuple(rows))
 
 
+def _rows(design: Design, scene: Scene) -> float | None:
+    """Tell how many rows the cohort has, of which one person has one, or in a stack of trials one in every month of waiting."""
+    cohort = design.cohort
+    if cohort.trial is None:
+        return scene.telling.count("rows", len(cohort))
+    most = int(np.bincount(cohort.person_code).max())
+    return step_through("rows", float(len(cohort)), max(coarseness(most, scene.rules), 0.0 if scene.rules.exact else scene.rules.base), scene.telling)
+
+
 def weights_table(design: Design, scene: Scene) -> Table:
     """Show how evenly the weight is spread: the extremes as a share on the heaviest hundredth, never a person's own weight."""
     voice, rows = scene.voice, []
-    for record in weight_report(design.comparison).to_dict("records"):
-        group = scene.treated if record["arm"] == "treated" else scene.control
-        hidden = scene.gate.hides(record["n"] / HEAVIEST)
-        share = HIDDEN if hidden else voice.percent_sign(record["heaviest_share"], 1)
-        counts = (scene.count(record[key]) for key in ("n", "effective"))
-        rows.append((group, *counts, voice.number(record["variation"], 2), share))
+    comparison, telling = design.comparison, scene.telling
+    for record in weight_report(comparison).to_dict("records"):
+        arm, weights = str(record["arm"]), comparison.person_weights(treated=record["arm"] == "treated")
+        people = telling.count(f"weights, {arm}", record["n"]) if scene.released is None else scene.passed.people(arm)
+        effective = effective_through(f"plan, effective number, {arm}", comparison, telling, treated=arm == "treated")
+        variation = step_through(f"weights, variation, {arm}", record["variation"], variation_step(weights, telling.rules), telling)
+        heaviest = step_through(f"weights, heaviest, {arm}", record["heaviest_share"], heaviest_step(weights, telling.rules), telling)
+        share = HIDDEN if scene.gate.hides(record["n"] / HEAVIEST) else voice.percent_sign(heaviest, 1)
+        group = scene.treated if arm == "treated" else scene.control
+        rows.append((group, scene.few_or(people), scene.few_or(effective), voice.number(variation, 2), share))
     head = (voice("group"), voice("number_of_people"), voice("effective_people"), voice("weight_variation"), voice("heaviest_share"))
     return Table(voice("weights_caption"), head, tuple(rows))
 
 
 def coefficient_table(design: Design, scene: Scene) -> Table:
     """Show the participation model."""
-    return model_table(design.scores.coefficients, scene.voice("coefficients_caption"), scene)
+    pulls = once(design, "pulls", lambda: coefficient_pulls(design.scores, design.cohort))
+    return model_table(design.scores.coefficients, pulls, "participation", scene.voice("coefficients_caption"), scene)
 
 
-def model_table(coefficients: pd.DataFrame, caption: str, scene: Scene) -> Table:
-    """Show a logistic model."""
-    voice = scene.voice
-    rows = []
-    for row in coefficients[coefficients["term"] != "Intercept"].to_dict("records"):
-        low, high = row["low"], row["high"]
+def model_table(coefficients: pd.DataFrame, pulls: Floats, model: str, caption: str, scene: Scene) -> Table:
+    """Show a logistic model of some name; `pulls` says how far one person moves each coefficient."""
+    voice, rows = scene.voice, []
+    for row, pull in zip(coefficients.to_dict("records"), pulls.tolist(), strict=True):
+        if row["term"] == "Intercept":
+            continue
+        log_odds, *ends = (math.log(row[key]) for key in ("odds_ratio", "low", "high"))
+        told = log_odds_through(f"{model}, {row['term']}", log_odds, (ends[0], ends[1]), pull, scene.telling)
+        odds_ratio, low, high = (math.exp(one or 0.0) for one in (told.value, told.low, told.high))
         decimals = 5 if max(abs(low - 1), abs(high - 1)) < SMALL_STEP else 3
-        rows.append((_term(str(row["term"]), scene), voice.number(row["odds_ratio"], decimals), voice.range(low, high, decimals)))
+        rows.append((_term(str(row["term"]), scene), voice.number(odds_ratio, decimals), voice.range(low, high, decimals)))
     return Table(caption, (voice("term"), voice("odds_ratio"), voice("interval")), tuple(rows))
 
 

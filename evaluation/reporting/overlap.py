@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+from scipy.special import expit, logit
 
 from evaluation.analysis.curves import ARMS
-from evaluation.design.cohort import Floats
-from evaluation.release.rules import ReleaseRules, round_count, round_share
+from evaluation.design.cohort import Bools, Floats, Rows
+from evaluation.release.design_numbers import score_reach
+from evaluation.release.released import SEAL, ReleasedNumber
+from evaluation.release.rules import count_of
+from evaluation.release.telling import Telling
 from evaluation.reporting.disclosure import Gate
+from evaluation.study import Design
 
 _BINS_PER_UNIT = (100, 50, 20, 10)  # of 1, 2, 5 or 10 per cent
 
@@ -32,10 +38,68 @@ class OverlapBins:
     compared: dict[str, Floats]
 
 
-def bin_overlap(
-    score_treated: Floats, score_control: Floats, weight_treated: Floats, weight_control: Floats, *, gate: Gate, rules: ReleaseRules | None = None
-) -> OverlapBins:
-    """Give each group's shares in bins as fine as the smaller group allows.
+def released_overlap(design: Design, telling: Telling) -> OverlapBins:
+    """Give each group's shares in bins as they may be told, held against what was told of them before.
+
+    Parameters
+    ----------
+    design : Design
+    telling : Telling
+
+    Returns
+    -------
+    OverlapBins
+        A share is a rounded count of rounded people; NaN where the count is hidden, nobody among the few. Bins are as wide as they were before.
+    """
+    gate, cohort, comparison, score = Gate(telling.rules.threshold), design.cohort, design.comparison, design.scores.score
+    sides = dict(zip(ARMS, (cohort.treated, ~cohort.treated), strict=True))
+    if telling.rules.exact:
+        return bin_overlap(*(values[side] for values in (score, comparison.weights) for side in sides.values()), gate=gate)
+    fresh = ReleasedNumber("mean", _per_unit(score[sides["treated"]], score[sides["control"]], gate.threshold), seal=SEAL)
+    per_unit = round(telling.number("overlap, bins of a whole", fresh, math.inf).value or _BINS_PER_UNIT[-1])
+    edges = np.arange(per_unit + 1) / per_unit  # where nobody is too, for whoever comes there later is held against that
+    reach, everybody, compared = score_reach(design, telling.rules), dict[str, Floats](), dict[str, Floats]()
+    for arm, side in sides.items():
+        within = None
+        for of, when, weight in ((everybody, "before", side.astype(np.float64)), (compared, "after", np.where(side, comparison.weights, 0.0))):
+            table = _Binned.of(design, weight, edges, reach, gate)
+            names = [f"from {edge:.2f}" for edge in edges[:-1]]
+            counts = {name: count_of(share, table.people, telling.rules) for name, share in zip(names, table.shares.tolist(), strict=True)}
+            withheld = [name for name, hide in zip(names, table.hidden, strict=True) if hide]
+            carried = dict(zip(names, table.carried.tolist(), strict=True))
+            among, told = telling.counts(f"overlap, {arm}, {when}", table.people, counts, withheld, within=within, carried=carried)
+            one_each = cohort.trial is None and np.ptp(comparison.weights[side & (comparison.weights > 0)]) == 0
+            within = told if one_each else None  # who is not compared is the difference
+            of[arm] = np.array([min(count / among, 1.0) if among and count is not None else np.nan for count in told.values()])
+    return _cut(edges, everybody, compared)
+
+
+class _Binned(NamedTuple):
+    """People by bin: how many there are, the share of the weight, whether it must be hidden, and how many rows lie near enough to be moved."""
+
+    people: int
+    shares: Floats
+    hidden: Bools
+    carried: Rows
+
+    @classmethod
+    def of(cls, design: Design, weight: Floats, edges: Floats, reach: Floats, gate: Gate) -> _Binned:
+        rows, count = np.flatnonzero(weight > 0), len(edges) - 1
+        score, person = design.scores.score[rows], np.unique(design.cohort.person_code[rows], return_inverse=True)[1]
+        people = int(person.max()) + 1
+        bins = np.clip(np.searchsorted(edges, score, "right") - 1, 0, count - 1)
+        inside = np.bincount(np.unique(bins * people + person) // people, minlength=count)
+        shares = np.bincount(bins, weight[rows], minlength=count) / weight[rows].sum()
+        hidden = gate.hides_parts(inside.reshape(-1, 1) / people, [people])
+        near = expit(logit(score) - reach[rows]), expit(logit(score) + reach[rows])
+        lowest, highest = (np.clip(np.searchsorted(edges, end, "right") - 1, 0, count - 1) for end in near)
+        begins, ends = np.bincount(lowest, minlength=count + 1), np.bincount(highest + 1, minlength=count + 1)
+        stay = np.bincount(bins[lowest == highest], minlength=count)
+        return cls(people, shares, hidden, np.cumsum(begins - ends)[:count] - stay)
+
+
+def bin_overlap(score_treated: Floats, score_control: Floats, weight_treated: Floats, weight_control: Floats, *, gate: Gate) -> OverlapBins:
+    """Give each group's exact shares in bins as fine as the smaller group allows, for who sees them within the house.
 
     Parameters
     ----------
@@ -45,17 +109,20 @@ def bin_overlap(
         Weights in the comparison; 0 for people who are not compared.
     gate : Gate
         Bins of too few people are hidden.
-    rules : ReleaseRules, optional
-        Shares are rounded as its counts are; left out, they are not.
 
     Returns
     -------
     OverlapBins
     """
-    edges = _edges(score_treated, score_control, gate.threshold)
+    edges = _edges(np.concatenate([score_treated, score_control]), _per_unit(score_treated, score_control, gate.threshold))
     people = dict(zip(ARMS, ((score_treated, weight_treated), (score_control, weight_control)), strict=True))
-    everybody = {arm: _shares(score, np.ones(len(score)), edges, gate, rules) for arm, (score, _) in people.items()}
-    compared = {arm: _shares(score, weight, edges, gate, rules) for arm, (score, weight) in people.items()}
+    everybody = {arm: _shares(score, np.ones(len(score)), edges, gate) for arm, (score, _) in people.items()}
+    compared = {arm: _shares(score, weight, edges, gate) for arm, (score, weight) in people.items()}
+    return _cut(edges, everybody, compared)
+
+
+def _cut(edges: Floats, everybody: dict[str, Floats], compared: dict[str, Floats]) -> OverlapBins:
+    """Leave out the bins before the first and after the last with a share to show."""
     shown = np.flatnonzero(np.nansum([*everybody.values(), *compared.values()], axis=0))
     first, last = (int(shown[0]), int(shown[-1]) + 1) if len(shown) else (0, len(edges) - 1)
     kept = slice(first, last)
@@ -66,21 +133,21 @@ def bin_overlap(
     )
 
 
-def _edges(score_treated: Floats, score_control: Floats, threshold: int) -> Floats:
-    """Give the finest bins that still hold, on average, twice the threshold of the smaller group."""
-    both = np.concatenate([score_treated, score_control])
+def _per_unit(score_treated: Floats, score_control: Floats, threshold: int) -> int:
+    """Say into how many bins 0 to 1 is divided: the finest that still hold, on average, twice the threshold of the smaller group."""
     most = min(max(min(len(score_treated), len(score_control)) // max(2 * threshold, 1), 5), 20)
-    per_unit = next((count for count in _BINS_PER_UNIT if np.ptp(both) * count <= most), _BINS_PER_UNIT[-1])
-    lowest = math.floor(both.min() * per_unit)
-    return np.arange(lowest, max(math.ceil(both.max() * per_unit), lowest + 1) + 1) / per_unit
+    reach = np.ptp(np.concatenate([score_treated, score_control]))
+    return next((count for count in _BINS_PER_UNIT if reach * count <= most), _BINS_PER_UNIT[-1])
 
 
-def _shares(score: Floats, weight: Floats, edges: Floats, gate: Gate, rules: ReleaseRules | None) -> Floats:
+def _edges(score: Floats, per_unit: float) -> Floats:
+    lowest = math.floor(score.min() * per_unit)
+    return np.arange(lowest, max(math.ceil(score.max() * per_unit), lowest + 1) + 1) / per_unit
+
+
+def _shares(score: Floats, weight: Floats, edges: Floats, gate: Gate) -> Floats:
     people = np.histogram(score[weight > 0], edges)[0]
     total = np.histogram(score, edges, weights=weight)[0]
     everybody = int(people.sum())
     shares = total / max(weight.sum(), 1e-300)
-    if rules is not None and everybody:
-        among = int(round_count(everybody, rules))
-        shares = np.array([round_share(share, among, rules) if among else share for share in shares])
     return np.where(gate.hides_parts(people.reshape(-1, 1) / max(everybody, 1), [everybody]), np.nan, shares)

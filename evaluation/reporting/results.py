@@ -186,7 +186,7 @@ def _verdict(study: Study, scenes: Scenes) -> list[Json]:
         check = tables.released_check(exact, study.design, scene)
         value: float | None = round(check.value, SHARE_DECIMALS) if math.isfinite(check.value) else None
         if check.name == "effective_control":
-            value = None if scene.gate.hides(check.value) else int(round_count(round(check.value), scene.rules))
+            value = None if check.value < scene.gate.threshold else int(round_count(round(check.value), scene.rules))
         rows.append(
             {
                 "name": check.name,

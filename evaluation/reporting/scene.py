@@ -17,7 +17,7 @@ from evaluation.registers.schema import Schema
 from evaluation.release.ledger import LEDGER, Ledger, read_ledger
 from evaluation.release.passage import ReleasedStudy, release_design, release_study, tells_of_few
 from evaluation.release.released import Passage, ReleasedNumber
-from evaluation.release.rules import ReleaseRules, release_rules, round_count
+from evaluation.release.rules import ReleaseRules, release_rules
 from evaluation.release.telling import Telling
 from evaluation.reporting import figures
 from evaluation.reporting.disclosure import HIDDEN, Gate
@@ -163,9 +163,13 @@ class Scene:
         """Say whether means, ratios and tests of these effects would tell of few people, with or without success, in either group."""
         return any(tells_of_few(effects, self.rules) for effects in found)
 
-    def count(self, count: float) -> str:
-        """Write a count of people that is part of no table of counts: rounded, or that it is below the threshold."""
-        return self.gate.count(round(count), lambda people: self.voice.count(int(round_count(people, self.rules))))
+    def people(self, name: str, count: int) -> str:
+        """Write a count of people that is part of no table of counts, as it is told under a name that is the same in every release."""
+        return self.few_or(self.telling.count(name, count))
+
+    def few_or(self, count: float | None) -> str:
+        """Write a count that has come through the gate, or an effective number; of what is below the threshold, that it is."""
+        return f"<{self.gate.threshold}" if count is None or count < self.gate.threshold else self.voice.count(round(count))
 
     def shown(self, count: int | None) -> str:
         """Write a count that has come through the gate."""
@@ -266,7 +270,7 @@ def passage_of(study: Study | Design, rules: ReleaseRules) -> tuple[ReleasedStud
     numbers = ledger.numbers(numbers_of(plan))
 
     def through() -> tuple[ReleasedStudy, Passage]:
-        return release_study(study, rules, counts, curves, numbers) if isinstance(study, Study) else release_design(study, rules, counts)
+        return release_study(study, rules, counts, curves, numbers) if isinstance(study, Study) else release_design(study, rules, counts, numbers)
 
     return once(study, (rules, ledger.to_csv()), through)
 

@@ -11,8 +11,10 @@ from importlib.metadata import version
 from evaluation.analysis.outcomes import ANY
 from evaluation.design.designs import Designs
 from evaluation.plan import RegisterPlan
-from evaluation.plan_sections import Language
+from evaluation.plan_sections import Language, words_to_replace
 from evaluation.release.curves import ReleasedCurve
+from evaluation.release.design_numbers import people_step
+from evaluation.release.held import step_through
 from evaluation.release.released import require_released
 from evaluation.release.rules import release_rules
 from evaluation.reporting import figures, tables
@@ -49,7 +51,7 @@ def compose_page(
     voice, wording, language = scene.voice, design.plan.wording, scene.voice.language
     other: Language = "en" if language == "sv" else "sv"
     sections = [_who(design, scene), _overlap(design, scene), balance_section(design, scene), _verdict(design, scene)]
-    sections += [designs_section(alternatives, scene)] if alternatives is not None else []
+    sections += [designs_section(alternatives, design, scene)] if alternatives is not None else []
     if isinstance(study, Study):
         certainty, probes = certainty_section(study, sensitivity, scene), sensitivity_section(study, sensitivity, scene)
         goals = [goals_section(study.goals, scene)] if study.goals is not None else []
@@ -61,6 +63,9 @@ def compose_page(
     else:
         sections = [Section("answer", voice("not_opened"), (Paragraph(voice("not_opened_text"), "lead"),), "answer"), *sections]
     sections += [limitations_section(design, scene), method_section(study, scene)]
+    if left := words_to_replace(design.plan):
+        unfinished = Paragraph(voice("words_left", keys=voice.listing(left)), "warning")
+        sections[0] = replace(sections[0], blocks=(unfinished, *sections[0].blocks))
     return Page(
         language=language,
         version=version("malmokraften-evaluation"),
@@ -104,9 +109,9 @@ def _verdict(design: Design, scene: Scene) -> Section:
     said = Paragraph(voice("verdict_passed")) if verdict.passed else Paragraph(voice("verdict_failed", checks=failed), "warning")
     table = tables.verdict_table(design, scene)
     drawn = [
-        figures.LimitRow(str(row[0]), f"{row[1]}, {row[2]}", check.room, check.passed)
+        figures.LimitRow(str(row[0]), f"{row[1]}, {row[2]}", check.room if (check.room >= 1) == check.passed else 1.0, check.passed)
         for row, check in zip(table.rows, checks, strict=True)
-        if check.name != "effective_control" or not scene.gate.hides(round(check.value))
+        if check.name != "effective_control" or check.value >= scene.gate.threshold
     ]
     figure = figures.draw_limits(drawn, sides=(voice("not_met_side"), voice("met_side")), words=figure_words(scene))
     shown = picture("verdict", figure, voice("verdict"), spoken(table), voice("limits_caption"))
@@ -114,17 +119,13 @@ def _verdict(design: Design, scene: Scene) -> Section:
 
 
 def _overlap(design: Design, scene: Scene) -> Section:
-    voice, names, cohort = scene.voice, scene.names(), design.cohort
-    sides = cohort.treated, ~cohort.treated
-    drawn = figures.draw_overlap(
-        *(design.scores.score[side] for side in sides),
-        *(design.comparison.weights[side] for side in sides),
-        words=figure_words(scene),
-        gate=scene.gate,
-        rules=scene.rules,
+    voice, names, scores = scene.voice, scene.names(), design.scores
+    drawn = figures.draw_overlap(tables.overlap_bins(design, scene), words=figure_words(scene))
+    step = people_step(design.cohort, scene.rules)
+    auc, equipoise = (
+        step_through(name, value, step, scene.telling) for name, value in (("AUC", scores.auc), ("equipoise", scores.overlap.equipoise))
     )
-    overlap = design.scores.overlap
-    spread = voice("auc_sentence", auc=voice.number(design.scores.auc, 2), equipoise=voice.percent(overlap.equipoise, 0))
+    spread = voice("auc_sentence", auc=voice.number(auc, 2), equipoise=voice.percent(equipoise, 0))
     caption = " ".join([voice("overlap_caption", **names), *([voice("overlap_drawn")] if scene.drawn else [])])
     shown = picture("overlap", drawn, voice("overlap"), spread, caption)
     blocks = [Paragraph(spread), shown, Rows(tables.overlap_table(design, scene)), *support_blocks(design, scene)]

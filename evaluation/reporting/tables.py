@@ -20,9 +20,10 @@ from evaluation.analysis.subgroups import EmptyGroup, SubgroupEffects
 from evaluation.design.verdict import Check
 from evaluation.release.contrasts import ReleasedContrast
 from evaluation.release.released import ReleasedNumber
+from evaluation.release.requirements import check_through
 from evaluation.reporting.disclosure import HIDDEN
-from evaluation.reporting.overlap import bin_overlap
-from evaluation.reporting.scene import Scene
+from evaluation.reporting.overlap import OverlapBins, released_overlap
+from evaluation.reporting.scene import Scene, once
 from evaluation.reporting.states import released_states
 from evaluation.reporting.wording import check_cells, check_sentence, sentence_case
 from evaluation.study import Design, Study
@@ -98,11 +99,15 @@ def lost_treated(design: Design, scene: Scene) -> tuple[int | None, int | None]:
     return (None if before is None or after is None else before - after), before
 
 
+def overlap_bins(design: Design, scene: Scene) -> OverlapBins:
+    """Give what figure and table of the overlap both show."""
+    telling = scene.telling
+    return once(design, ("overlap", telling), lambda: released_overlap(design, telling))
+
+
 def overlap_table(design: Design, scene: Scene) -> Table:
     """Show each group's spread over the propensity, before and after matching."""
-    voice, sides = scene.voice, (design.cohort.treated, ~design.cohort.treated)
-    scores, weights = ([values[side] for side in sides] for values in (design.scores.score, design.comparison.weights))
-    bins = bin_overlap(*scores, *weights, gate=scene.gate, rules=scene.rules)
+    voice, bins = scene.voice, overlap_bins(design, scene)
     names = [f"{voice.number(100 * low, 0)}–{voice.percent_sign(high)}" for low, high in pairwise(bins.edges)]
     shares = [of[arm] for arm in ARMS for of in (bins.everybody, bins.compared)]
     columns = [[HIDDEN if np.isnan(share) else voice.number(100 * share) for share in column] for column in shares]
@@ -113,22 +118,23 @@ def overlap_table(design: Design, scene: Scene) -> Table:
 def verdict_table(design: Design, scene: Scene) -> Table:
     """Show every requirement, its value and whether it was met."""
     voice = scene.voice
-    rows = tuple(check_cells(released_check(check, design, scene), voice, scene.count) for check in design.verdict.checks)
+    rows = tuple(check_cells(released_check(check, design, scene), voice, scene.few_or) for check in design.verdict.checks)
     head = (voice("requirement"), voice("value"), voice("limit"), voice("outcome"))
     return Table(voice("verdict_caption"), head, rows, tuple("" if check.passed else "bad" for check in design.verdict.checks))
 
 
 def failed_requirements(design: Design, scene: Scene) -> str:
     """List the requirements that were not met, each with its value and limit."""
-    return "; ".join(check_sentence(released_check(check, design, scene), scene.voice, scene.count) for check in design.verdict.failed)
+    return "; ".join(check_sentence(released_check(check, design, scene), scene.voice, scene.few_or) for check in design.verdict.failed)
 
 
 def released_check(check: Check, design: Design, scene: Scene) -> Check:
     """Give a check with the value that may be told: the share that found a counterpart is of released counts, where they are shown."""
-    if scene.released is None or check.name != "share_treated_kept":
-        return check
-    lost, among = lost_treated(design, scene)
-    return replace(check, value=1 - lost / among) if lost is not None and among and not scene.rules.exact else check
+    if scene.released is not None and check.name == "share_treated_kept" and not scene.rules.exact:
+        lost, among = lost_treated(design, scene)
+        if lost is not None and among:
+            return replace(check, value=1 - lost / among)
+    return check_through(check, design, scene.telling)
 
 
 def curve_table(study: Study, scene: Scene, until_days: float) -> Table:

@@ -210,13 +210,15 @@ def _apart(one: float, other: float, decimals: range) -> int:
 def check_cells(check: Check, voice: Voice, count: Callable[[float], str]) -> tuple[str, str, str, str]:
     """Write a check as a row: what is required, its value, its limit, and whether it was met; `count` writes a number of people.
 
-    A value that failed and, rounded on its way here, no longer looks it is said to be just under its limit, or just over it.
+    A value that, rounded on its way here, no longer looks as it was judged is said to be just under its limit, or just over it.
     """
     value = count(check.value) if check.name == "effective_control" else check_value(check, voice, check.value)
     limit = check_value(check, voice, check.limit)
-    looks_met = value == limit or (check.value >= check.limit if check.at_least else check.value <= check.limit)
-    if looks_met and not check.passed:
+    beyond = check.value >= check.limit if check.at_least else check.value <= check.limit
+    if not check.passed and (value == limit or beyond):
         value = voice("just_under" if check.at_least else "just_over", value=limit)
+    if check.passed and value != limit and not beyond:
+        value = voice("just_over" if check.at_least else "just_under", value=limit)
     return voice(check.name), value, voice("at_least" if check.at_least else "at_most", limit=limit), voice("passed" if check.passed else "failed")
 
 

@@ -111,7 +111,7 @@ def simulate_registers(
     dirt: float = 0.0,
     municipality: str = "1280",
 ) -> SyntheticRegisters:
-    """Simulate JUG and Malmökraften in Malmö 2016-2023 and write down what each agency would have registered.
+    """Simulate JUG and Malmökraften in Malmö 2016–2023 and write down what each agency would have registered.
 
     Parameters
     ----------

@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from evaluation.analysis.curves import ARMS
 from evaluation.design.cohort import Floats
 from evaluation.design.propensity import EQUIPOISE_RANGE
-from evaluation.release.rules import ReleaseRules
 from evaluation.reporting.disclosure import Gate
 from evaluation.reporting.figures.axes import nice_step, round_ticks
 from evaluation.reporting.figures.page import (
@@ -33,36 +32,20 @@ from evaluation.reporting.figures.page import (
     name_style,
     text_width,
 )
-from evaluation.reporting.overlap import bin_overlap
+from evaluation.reporting.overlap import OverlapBins, bin_overlap
 
 _BAND = "#efefef"
 
 
 @rc_context(STYLE)
-def draw_overlap(
-    score_treated: Floats,
-    score_control: Floats,
-    weight_treated: Floats,
-    weight_control: Floats,
-    *,
-    words: Words,
-    gate: Gate,
-    rules: ReleaseRules | None = None,
-    ax: Axes | None = None,
-) -> Figure:
+def draw_overlap(bins: OverlapBins, *, words: Words, ax: Axes | None = None) -> Figure:
     """See whether the two groups share the range of propensities: the treated upwards, the controls downwards.
 
     Parameters
     ----------
-    score_treated, score_control : ndarray of float, shape (t,) and (c,)
-        Propensity scores of everybody.
-    weight_treated, weight_control : ndarray of float, shape (t,) and (c,)
-        Weights in the comparison; 0 for people who are not compared.
+    bins : OverlapBins
+        What may be shown: no score of anybody reaches the figure.
     words : Words
-    gate : Gate
-        Bars of too few people are left out.
-    rules : ReleaseRules, optional
-        Shares are rounded as its counts are; left out, they are not.
     ax : Axes, optional
         Where to draw it, as large as fits there; left out, on a figure of its own.
 
@@ -71,7 +54,6 @@ def draw_overlap(
     Figure
         Wide light bars: share of everybody in the group; narrow dark bars: weighted share of its compared people.
     """
-    bins = bin_overlap(score_treated, score_control, weight_treated, weight_control, gate=gate, rules=rules)
     tallest = [max(float(np.nan_to_num([bins.everybody[arm], bins.compared[arm]]).max()), 0.01) for arm in ARMS]
     step = max(nice_step(sum(tallest), 8), 0.01)
     up, down = (math.ceil(height / step - 1e-9) for height in tallest)
