@@ -23,6 +23,7 @@ from evaluation.analysis.curves import EffectSpec
 from evaluation.analysis.exits import EARNINGS, Definition, OutcomeSpec
 from evaluation.analysis.goals import GoalSpec
 from evaluation.analysis.outcomes import TimeUnit
+from evaluation.claims import claims_of_plan
 from evaluation.design.cardinality import CardinalitySpec
 from evaluation.design.coarsened import CoarsenedSpec
 from evaluation.design.cohort_spec import BAND, SEX, TRIAL, CohortSpec
@@ -291,7 +292,8 @@ def load_plan(path: str | Path) -> TablePlan | RegisterPlan:
     Raises
     ------
     PlanError
-        If the file is absent or not TOML, or with every key that is unknown, missing or wrong; unknown ones with the nearest valid key.
+        If the file is absent or not TOML, or with every key that is unknown, missing or wrong; unknown ones with the nearest valid key. Also with
+        every text that says more than an evaluation can (`claims`).
     """
     file = Path(path) / "plan.toml" if Path(path).is_dir() else Path(path)
     try:
@@ -308,16 +310,24 @@ def read_plan(values: Mapping[str, Any], *, folder: Path = Path(), sha256: str =
     """Read a plan from nested mappings, as tomllib gives them; otherwise as `load_plan`."""
     plan = RegisterPlan if difflib.get_close_matches("registers", values, n=1, cutoff=_ALIKE) else TablePlan
     reserved = {"folder", "sha256"} & set(values)
+    if reserved:
+        raise PlanError(f"{name}: {', '.join(sorted(reserved))} cannot be set in a plan; take it out")
+    claims = [str(claim) for claim in claims_of_plan(values)]
     try:
-        if reserved:
-            raise PlanError(f"{name}: {', '.join(sorted(reserved))} cannot be set in a plan; take it out")
-        return plan.model_validate({**values, "folder": folder, "sha256": sha256})
+        read = plan.model_validate({**values, "folder": folder, "sha256": sha256})
     except ValidationError as error:
         told = {_place(problem["loc"]): problem for problem in reversed(error.errors(include_input=False, include_url=False))}
         lines = [_sentence(plan, where, problem["loc"], problem["type"], problem["msg"]) for where, problem in reversed(told.items())]
-        count = len(lines)
-        listing = "\n".join(f"  {position}. {line}" for position, line in enumerate(lines, start=1))
-        raise PlanError(f"{name} ({count} problem{'s' * (count != 1)}):\n{listing}") from None
+        raise _plan_error(name, [*lines, *claims]) from None
+    if claims:
+        raise _plan_error(name, claims)
+    return read
+
+
+def _plan_error(name: str, lines: list[str]) -> PlanError:
+    count = len(lines)
+    listing = "\n".join(f"  {position}. {line}" for position, line in enumerate(lines, start=1))
+    return PlanError(f"{name} ({count} problem{'s' * (count != 1)}):\n{listing}")
 
 
 def _place(location: tuple[str | int, ...]) -> str:

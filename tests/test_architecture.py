@@ -19,6 +19,7 @@ NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
 
 ROAD = (
     "errors",
+    "claims",
     "whole",
     "showing",
     "registers",

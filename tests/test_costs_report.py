@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast, get_args
 
 import numpy as np
@@ -21,7 +22,17 @@ from evaluation.registers.synthetic.simulate import simulate_registers
 from evaluation.registers.validation import read_registers
 from evaluation.release.released import ReleasedNumber
 from evaluation.reporting.blocks import Items, Paragraph, Rows
-from evaluation.reporting.costs import account_table, actor_table, as_released, costs_of, costs_section, exit_sentences, exit_table, society_sentence
+from evaluation.reporting.costs import (
+    account_table,
+    actor_table,
+    as_released,
+    costs_of,
+    costs_section,
+    exit_sentences,
+    exit_table,
+    mostly_subsidised,
+    society_sentence,
+)
 from evaluation.reporting.disclosure import Gate
 from evaluation.reporting.scene import Scene, scene_of
 from evaluation.reporting.wording import Voice
@@ -166,9 +177,63 @@ def test_each_actor_s_lines_add_up_and_the_actors_to_society(plan: RegisterPlan,
     [(60_000, 5_000, "en vinst för samhället"), (1_000, 100, "en förlust för samhället"), (18_000, 5_000, "går det inte att säga")],
 )
 def test_society_gains_only_where_that_can_be_said(plan: RegisterPlan, pay: float, error: float, said: str) -> None:
-    sentence = society_sentence(ledgers(PAY, pay=pay, pay_error=error), scene(plan, "sv"))
+    known = replace(ledgers(PAY, pay=pay, pay_error=error), unknown=(("sick_days", "no_price"),))  # what one loses by it the other gains
+    sentence = society_sentence(known, scene(plan, "sv"))
     for words in ("en vinst för samhället", "en förlust för samhället", "går det inte att säga"):
         assert (words in sentence) == (words == said)
+
+
+@pytest.mark.hand
+@pytest.mark.parametrize("pay", [60_000, 1_000, 18_000])
+def test_while_something_that_does_not_cancel_is_missing_society_neither_gains_nor_loses(plan: RegisterPlan, language: Language, pay: float) -> None:
+    """36 000 less 17 250 is 18 750, and twice 1.96 times 6 000 its interval's width: two digits of half of it are whole thousands."""
+    sentence = society_sentence(ledgers(PAY, pay=pay, pay_error=6_000), scene(plan, language))
+    assert {"sv": "om samhället vinner eller förlorar kan inte sägas", "en": "whether society gains or loses cannot be said"}[language] in sentence
+    for word in {"sv": ("ordinarie hjälpen", "lönesubventioner"), "en": ("ordinary help", "wage subsidies")}[language]:
+        assert word in sentence
+    assert {"sv": "sjukpenning", "en": "sickness"}[language] not in sentence  # what the state pays the participant receives
+    assert round(pay - 17_250, -3) in read(sentence, language)
+
+
+def test_with_a_cost_of_raising_public_money_transfers_are_missing_too(plan: RegisterPlan) -> None:
+    found = ledgers(PAY, pay=60_000, pay_error=6_000)
+    dear = replace(found, spec=found.spec.model_copy(update={"tax_factor": 1.3}))
+    assert "sjukpenningen" in society_sentence(dear, scene(plan, "sv"))
+
+
+@pytest.mark.hand
+@pytest.mark.parametrize(
+    ("gain", "error", "shown"),
+    [(18_233, 5_960, "+18 000"), (8_483, 1_430, "+8 500"), (-12_321.4, 0.0, "−12 320"), (-17_250, 0.0, "−17 250"), (412.3, 4.0, "+412")],
+)
+def test_an_amount_is_told_no_finer_than_it_is_known(plan: RegisterPlan, gain: float, error: float, shown: str) -> None:
+    found = ledgers()
+    table = actor_table(replace(found, society=estimate(gain, error)), scene(plan, "sv"))
+    assert table.rows[-1][2].replace("\u202f", " ") == shown
+
+
+def test_a_cost_without_the_subsidies_that_most_of_the_jobs_have_is_said_to_be_too_low(plan: RegisterPlan, language: Language) -> None:
+    look, either = scene(plan, language), {"sv": "högre eller lägre", "en": "higher or lower"}[language]
+    higher = {"sv": "med dem blir kostnaden högre", "en": "with them the cost is higher"}[language]
+    plain, subsidised = (exit_sentences(ledgers(), look, subsidised=known)[0] for known in (False, True))
+    assert (either in plain, higher in plain) == (True, False)
+    assert (either in subsidised, higher in subsidised) == (False, True)
+    net = exit_sentences(ledgers(SICK, sick=4.0), look, subsidised=True)[0]
+    assert {"sv": "med dem blir nettokostnaden högre", "en": "with them the net cost is higher"}[language] in net
+
+
+@pytest.mark.parametrize(
+    ("share", "low", "priced", "said"), [(0.8, 0.1, False, True), (0.4, 0.1, False, False), (0.8, -0.1, False, False), (0.8, 0.1, True, False)]
+)
+def test_jobs_are_mostly_subsidised_where_that_is_sure_and_the_subsidies_have_no_price(
+    study: Study, monkeypatch: pytest.MonkeyPatch, share: float, low: float, priced: bool, said: bool
+) -> None:
+    look = scene_of(study, "sv")
+    found = ledgers(*([SICK.model_copy(update={"quantity": "subsidised_months"})] if priced else []))
+    found = replace(found, unknown=tuple(one for one in found.unknown if not priced or one[0] != "subsidised_months"))
+    part = SimpleNamespace(value=share * found.effect.value, low=low, high=0.3)
+    monkeypatch.setattr("evaluation.reporting.costs.subsidised", lambda *_: part)
+    assert mostly_subsidised(study, found, look) is said
 
 
 def test_where_only_spending_is_known_society_is_not_said_to_lose(plan: RegisterPlan) -> None:

@@ -103,7 +103,7 @@ def test_months_without_anybody_to_compare_with_are_named() -> None:
     scene = look(design())
     trials = {"2018-03": [True, False], "2018-04": [True], "2018-05": [True, True]}
     (gap,) = _gaps(design(trials=trials), scene)
-    assert "2018-04 and 2018-05" in gap.text
+    assert "April 2018 and May 2018" in gap.text
     assert _gaps(design(trials={"2018-03": [True, False]}), scene) == []
     assert _gaps(design(), scene) == []
 

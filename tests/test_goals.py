@@ -137,6 +137,41 @@ def test_everybody_is_not_sure_to_be_everybody() -> None:
 # --- the goals
 
 
+@pytest.mark.hand
+@pytest.mark.parametrize(
+    ("period", "days"),
+    [
+        ("2020-01-01/2022-06-30", ((2020, 1, 1), (2022, 6, 30))),
+        ("2020-01 - 2022-06", ((2020, 1, 1), (2022, 6, 30))),  # as the delivered table has it: whole months
+        ("2019-12/2020-02", ((2019, 12, 1), (2020, 2, 29))),
+        ("", None),
+        ("hela fasen", None),
+        ("2022-06-31/2022-07-01", None),
+        ("2020-01/2020-13", None),
+        ("2022-06-30/2020-01-01", None),
+    ],
+)
+def test_a_period_is_two_days_or_two_months_in_order(period: str, days: tuple[tuple[int, int, int], ...] | None) -> None:
+    version = GoalVersion(goal="1", version=1, persons=10, period=period, source=Words(sv="x", en="x"))
+    assert version.days == (None if days is None else tuple(dt.date(*day) for day in days))
+
+
+def test_a_plan_with_periods_that_are_none_is_stopped_and_told_how_many() -> None:
+    wrong = [GoalVersion(goal="1", version=1, persons=10, period=period, source=Words(sv="x", en="x")) for period in ("juni", "2020", "")]
+    with pytest.raises(ValueError, match="2 with a period that is not two days in order"):
+        GoalSpec(versions=tuple(wrong))
+
+
+@pytest.mark.hand
+def test_exits_after_the_last_day_in_the_project_are_counted() -> None:
+    days = pd.to_datetime(["2020-03-01", "2020-03-02", "2020-03-01", "2020-03-01", "2021-06-01"])
+    table = pd.DataFrame({"lopnr": list("abcde"), "fas": "1", "start_datum": pd.Timestamp("2020-01-01"), "resultat_datum": days})
+    table["slut_datum"] = pd.to_datetime(["2020-03-01", "2020-03-01", None, "2020-02-29", "2020-03-01"])
+    table["projekt_resultat"] = ["arbete", "arbete", "arbete", "annat", "studier"]
+    found = follow_goals(table, GoalSpec(), until=dt.date(2020, 12, 31))
+    assert found.after_last_day == 1  # b; c has not left, d left for something else, and e's exit is not counted yet
+
+
 def test_every_version_of_a_goal_is_kept_with_the_delivered_ones(registers: Registers) -> None:
     plan = (
         GoalVersion(goal="2.0", version=1, persons=2_500, of=5_600, source=Words(sv="ansökan", en="application")),

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -24,13 +24,20 @@ from evaluation.registers.cleaning import clean_registers
 from evaluation.registers.synthetic.simulate import simulate_registers
 from evaluation.registers.validation import read_registers
 from evaluation.release.telling import Telling
-from evaluation.reporting import figures, journey, journey_tables
+from evaluation.reporting import figures, journey, journey_tables, tables
+from evaluation.reporting.answer import answer_blocks
+from evaluation.reporting.blocks import Block, Paragraph, Rows, Subheading
 from evaluation.reporting.disclosure import HIDDEN
 from evaluation.reporting.journey_tables import Line
 from evaluation.reporting.report import render_report
 from evaluation.reporting.scene import Scene, scene_of
-from evaluation.reporting.tables import Table
+from evaluation.reporting.sensitivity import label, sensitivity_section
+from evaluation.reporting.subgroups import subgroup_section
+from evaluation.reporting.tables import Table, subgroup_rows
 from evaluation.reporting.wording import Voice
+from evaluation.sensitivity.rows import Row
+from evaluation.sensitivity.rows import answer as answer_row
+from evaluation.sensitivity.table import Sensitivity, arranged
 from evaluation.study import Study, analyse_study, design_study
 
 pytestmark = pytest.mark.filterwarnings("ignore::evaluation.errors.UnmatchedWarning")  # that some found no counterpart is told by the report
@@ -179,10 +186,10 @@ def test_more_fewer_and_unsure_are_told_apart_by_their_intervals(study: Study) -
     lines = {"6": (-0.05, 0.01), "12": (0.01, 0.01), "18": (0.05, 0.01), "24": (0.09, 0.01)}
     contrasts = {name: Contrast(estimate(0.5, 0.01), estimate(0.5, 0.01), estimate(*gap)) for name, gap in lines.items()}
     found = {name: Line(name, contrast) for name, contrast in contrasts.items()} | {"36": Line("36", None)}
-    assert journey.directions(found, scene(study, "sv"), unit=" månader") == [
-        "Fler av deltagarna än i jämförelsegruppen: 18 och 24 månader.",
-        "Färre av deltagarna än i jämförelsegruppen: 6 månader.",
-        "För osäkert för att säga åt något håll: 12 månader.",
+    assert journey.directions(found, scene(study, "sv"), units="månader") == [
+        "Fler av deltagarna än i jämförelsegruppen: efter 18 och 24 månader.",
+        "Färre av deltagarna än i jämförelsegruppen: efter 6 månader.",
+        "För osäkert för att säga åt något håll: efter 12 månader.",
     ]
 
 
@@ -371,7 +378,8 @@ def test_months_are_whole_and_no_ratio_is_called_times_faster(page: HtmlElement)
 def test_the_answer_counts_people_and_tells_of_subsidies_and_of_never_starting(page: HtmlElement, study: Study) -> None:
     text, look = words(page.get_element_by_id("answer")), scene(study, "sv")
     risk = study.effects.arms["treated"].risk[548]
-    assert f"Av de {look.voice.count(risk.n)} personer som började i Malmökraften" in text
+    assert f"Av de 400 personer som började i Malmökraften kunde {look.voice.count(risk.n)} jämföras. Av dem hade " in text
+    assert text.count("osäkerhetsintervall") == text.count("(95 procents osäkerhetsintervall ") == 1
     assert journey.subsidised_sentence(study, look)[0] in text
     assert ("Jämfört med att aldrig börja är skillnaden" in text) != study.journey.censoring.few
     assert re.search(r"\d dagar för deltagarna", text)
@@ -398,7 +406,7 @@ def test_risk_sets_are_not_said_to_have_a_start_day_from_a_table(page: HtmlEleme
     assert "(odödlig tid). Det utesluter inte att de som började skilde sig" in text
     assert "en startdag som tabellen ger" not in text
     method = words(page.get_element_by_id("method"))
-    assert "För varje månad från 2018-03 till 2022-06" in method
+    assert "För varje månad från mars 2018 till juni 2022" in method
     assert "gränser vid 6, 12 och 24 månader" in method
     assert "inom en månad står en person för en deltagare; samma person kan stå i flera månader" in method
     assert "Sannolikhet bland de lottade" in words(page.get_element_by_id("overlap"))
@@ -418,7 +426,8 @@ def test_every_result_of_a_failed_design_says_that_it_is_not_supported(study: St
 def test_few_people_leave_no_count_in_any_cell_of_a_register_study(study: Study, language: Language) -> None:
     page = lxml.html.document_fromstring(render_report(under(study, 60), language=language))
     counts = [words(cell) for cell in page.iter("td") if re.fullmatch(r"[1-9]|[1-5]\d", words(cell))]
-    assert counts == []
+    means = [words(cell) for row in page.xpath("//section[@id='lasting']//table[last()]//tbody/tr") for cell in row.findall("td")[:2]]
+    assert Counter(counts) <= Counter(means)  # days per person, rounded to whole ones, are no people
     assert HIDDEN in [words(cell) for cell in page.iter("td")]
 
 
@@ -522,3 +531,119 @@ def test_a_design_of_registers_shows_its_people_and_no_result(study: Study, lang
     said = " ".join(words(part) for part in page.iter("section") if part.get("id") != "limitations")
     assert study.design.plan.wording.success.within(language) not in said
     assert Voice(language, study.design.plan.unit)("step_in_jug") in said
+
+
+# --- what a reader holds side by side
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize(("threshold", "left_out"), [(0, []), (10, ["0"])])
+def test_the_day_of_the_start_has_no_table_where_half_its_rows_are_hidden_and_the_page_says_so(
+    study: Study, language: Language, threshold: int, left_out: list[str]
+) -> None:
+    look = scene(study, language, threshold)
+    early, _ = journey.journey_sections(study, study.journey, look)
+    (told,) = (section for section in early if section.id == "places")
+    tables = [block.table for block in told.blocks if isinstance(block, Rows)]
+    months = [f"{month}" for month in journey_tables.TABLE_MONTHS if f"{month}" not in left_out]
+    assert [table.caption for table in tables] == [look.voice("places_table", month=month) for month in months]
+    hidden = [one.hidden for one in journey_tables.place_lines(study.journey.occupancy, 0, look).values()]
+    assert (2 * sum(hidden) >= len(hidden)) is bool(left_out)
+    assert told.blocks[0].text == " ".join([look.voice("places_text"), *([look.voice("places_untold")] if left_out else [])])
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_unsubsidised_work_by_its_own_definition_is_told_from_the_part_by_that_name(study: Study, language: Language) -> None:
+    """Somebody went to unsubsidised work after a subsidised job, and is in definition A only."""
+    look = scene(study, language)
+    said = look.voice("strict_beside_parts", parts=look.voice("parts"))
+    assert said in section(render_report(study, language=language), "definitions")
+    strict = study.journey.definitions["strict"]
+    for arm in ("treated", "control"):
+        first = study.effects.arms[arm].cumulative_incidence["arbete_osubventionerat", 548].value
+        assert strict.arms[arm].risk[548].value > first
+    alone = replace(study, journey=replace(study.journey, definitions={"strict": "sokandekategorier"}))
+    assert said not in section(render_report(alone, language=language), "definitions")
+
+
+@pytest.mark.hand
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize(("shares", "apart"), [((0.492, 0.400, 0.092), False), ((0.4924, 0.4008, 0.0916), True)], ids=["as shown", "a tenth off"])
+def test_where_the_shown_shares_do_not_give_the_shown_difference_the_answer_says_so_once(
+    study: Study, language: Language, shares: tuple[float, float, float], apart: bool
+) -> None:
+    """49.24 less 40.08 is 9.16: shown as 49.2, 40.1 and 9.2."""
+    look = scene(study, language)
+    sides = Contrast(*(estimate(share, 0.01) for share in shares))
+    at_primary = Telling(look.rules).shares("own", {"own": sides})["own"]
+    look = replace(look, released=replace(look.passed, effects={548: at_primary}, seal=look.passed.seal))
+    assert (tables.rounding_note([at_primary], look) == [look.voice("rounded_apart")]) is apart
+    answer = " ".join(block.text for block in answer_blocks(study, look))
+    assert (look.voice("rounded_apart") in answer) is apart
+    early, _ = journey.journey_sections(study, study.journey, look)
+    (parts,) = (section for section in early if section.id == "parts")
+    assert not apart or look.voice("rounded_apart") not in " ".join(block.text for block in parts.blocks if isinstance(block, Paragraph))
+
+
+@pytest.mark.hand
+@pytest.mark.parametrize("sign", [1, -1])
+def test_how_much_of_the_difference_is_subsidised_has_no_sign(study: Study, sign: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journey_tables, "subsidised", lambda *_: estimate(sign * 0.08, 0.01))
+    found = replace(study, effects=replace(study.effects, risk_difference=study.effects.risk_difference | {548: estimate(sign * 0.09, 0.01)}))
+    (sentence,) = journey.subsidised_sentence(found, scene(found, "sv"))
+    assert sentence == "Av skillnaden utgörs 8,0 procentenheter (6,0 till 10,0) av subventionerat arbete."
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_same_answer_is_the_same_number_wherever_it_stands(study: Study, language: Language) -> None:
+    """Definitions, never starting and groups of a period stand in sections of their own; the sensitivity table tells them as those do."""
+    found, look = study.journey, scene(study, language, 10)
+    rows = [answer_row("definition", name, effects, 548) for name, effects in found.definitions.items()]
+    rows += [answer_row("own_start", "", found.per_protocol, 548)]
+    phases = {level: effects for (by, level), effects in study.registered.effects.items() if by == "fas"}
+    rows += [answer_row("period", f"fas={level}", effects, 548) for level, effects in phases.items()]
+    own = answer_row("baseline", "", study.effects, 548)
+    sensitivity = Sensitivity(own, arranged(own, rows), {}, 548)
+    blocks = sensitivity_section(under(study, 10), sensitivity, look).blocks
+    (table,) = (block.table for block in blocks if isinstance(block, Rows))
+    told = {row[0]: (row[1], row[2]) for row in table.rows}
+    elsewhere = {}
+    lines = journey_tables.definition_lines(study, "project", found.definitions, look)
+    for name, line in zip(("strict", "project", "studies", "independent"), lines, strict=True):
+        if name != "project" and not line.hidden:
+            gap = line.contrast.difference
+            elsewhere[label(Row("definition", name), look)] = (look.points(gap), look.point_range(gap))
+    never = dict(row[0::2] for row in journey_tables.later_table(study, found.per_protocol, look).rows)
+    gap, interval = never[look.voice("risk_row", horizon=look.voice.span(548))].removesuffix(")").split(" (")
+    elsewhere[label(Row("own_start", ""), look)] = (gap, interval)
+    for level in phases:
+        (row,) = (row for row in subgroup_rows(study, look) if row.kind == "group" and row.label == look.level("fas", level))
+        elsewhere[label(Row("period", f"fas={level}"), look)] = (look.points(row.estimate), look.point_range(row.estimate))
+    assert len(elsewhere) == 6
+    assert {name: cells for name, cells in told.items() if name in elsewhere} == elsewhere
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_groups_that_share_people_say_so_and_only_they(study: Study, language: Language) -> None:
+    look = scene(study, language, 10)
+    blocks = subgroup_section(under(study, 10), look).blocks
+    shared, heading = set(), ""
+    for block in blocks:
+        if isinstance(block, Subheading):
+            heading = block.text
+        if isinstance(block, Paragraph) and block.text == look.voice("same_person_groups"):
+            shared.add(heading)
+    cohort, rows = study.design.cohort, study.design.comparison.rows
+    wanted = set()
+    for by in {by for by, _ in [*study.registered.effects, *study.exploratory.effects] if " x " not in by}:
+        groups = pd.Series(cohort.column(by).astype(str).to_numpy()[rows]).groupby(cohort.person_code[rows]).nunique()
+        if (groups > 1).sum() > 5 * look.rules.base:  # more than rounding can be
+            wanted |= {name for name in (look.breakdown(by), look.voice("exploratory", by=look.breakdown(by))) if name in names_of(blocks)}
+    assert shared == wanted
+    assert 0 < len(shared) < len(names_of(blocks))
+    told = [block.text for block in blocks if isinstance(block, Paragraph)]
+    assert look.voice("p_rounded") in told[-1]
+
+
+def names_of(blocks: Sequence[Block]) -> set[str]:
+    return {block.text for block in blocks if isinstance(block, Subheading)}

@@ -31,6 +31,7 @@ LANGUAGES = get_args(Language)
 MARK, TITLE, CAPTION = "SYNTETISKA DATA", "Hur gick det?", "Fyrtio rader"
 A4_PT = (595.28, 841.89)
 POINTS_PER_INCH = 72
+MARGIN_MM, MM_PT = 17, 72 / 25.4  # right margin of a sheet, in report.css
 GLYPH_TOLERANCE = 0.51  # 64ths of a point: places of letters are rounded to whole ones
 reads_pdf = pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext (poppler-utils) is not installed")
 
@@ -358,3 +359,28 @@ def test_running_heads_are_on_paper_and_not_in_the_page(sheets: list[str]) -> No
     assert "string-set" not in page()
     assert TITLE in sheets[1]
     assert MARK in sheets[1]
+
+
+# --- the margins
+
+
+@reads_pdf
+def test_a_table_of_seven_columns_with_intervals_stays_within_the_margin(tmp_path: Path) -> None:
+    """The groups of the goals: two counts and four shares with their intervals, which are not broken."""
+    head = ("Grupp", "Började", "Arbete eller studier", *(f"Inom {months} månader, %" for months in (6, 12, 18, 24)))
+    rows = tuple((name, "1\u202f750", "1\u202f150", *["26,7 (23,3 till 30,3)"] * 4) for name in ("Alla", "Man", "Födelseregion okänd"))
+    frame = {
+        "kind": "Rapport",
+        "title": TITLE,
+        "question": "",
+        "skip": "",
+        "version": "1",
+        "other_file": "",
+        "other_language": "en",
+        "other_label": "",
+    }
+    section = Section("goals", "Målen", (Rows(Table("Fas 1: olika grupper", head, rows, ("strong", "", ""))),))
+    (tmp_path / "made.pdf").write_bytes(render_pdf(render_page("report.html.j2", Page(language="sv", mark="", sections=(section,), **frame))))
+    words = subprocess.run(["pdftotext", "-bbox", tmp_path / "made.pdf", "-"], capture_output=True, check=True).stdout.decode()
+    right = max(float(edge) for edge in re.findall(r'xMax="([0-9.]+)"', words))
+    assert right <= A4_PT[0] - MARGIN_MM * MM_PT + 0.1  # a tenth of a point of rounding

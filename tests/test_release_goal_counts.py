@@ -3,6 +3,7 @@
 import datetime as dt
 import itertools
 import runpy
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,9 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evaluation.analysis.goals import GoalFollowUp, GoalPhase, GoalSpec, PublishedCount, Words, follow_goals, wilson_interval
+from evaluation.analysis.goals import GoalFollowUp, GoalPhase, GoalSpec, GoalVersion, PublishedCount, Words, follow_goals, wilson_interval
 from evaluation.release.counts import Counts, join_counts
-from evaluation.release.goal_counts import goal_counts, left_cell, link_to_study, quarter_days, started_cell, within_cell
+from evaluation.release.goal_counts import goal_counts, judged_day, left_cell, link_to_study, quarter_days, started_cell, within_cell
 from evaluation.release.released import ReleasedCounts, release_counts, release_proportion
 from evaluation.release.rules import ReleaseRules, bounds_of
 
@@ -54,6 +55,24 @@ def test_nothing_of_few_is_worked_out_of_the_follow_up_of_the_goals() -> None:
         assert worked_out(counts, dict(release_counts(counts).released.shown)) == []
         table_by_table = {name: None if 0 < count < attack.THRESHOLD else count for name, count in counts.cells.items()}
         assert worked_out(counts, table_by_table, exact=True)
+
+
+def test_the_day_a_goal_s_own_time_was_up_passes_with_the_quarters() -> None:
+    """The end of a month within a quarter, and one after the phase's own end."""
+    found = follow_up()
+    periods = {
+        "2020-01-01/2020-05-31": dt.date(2020, 5, 31),
+        "2020-01 - 2021-02": dt.date(2021, 2, 28),
+        "2020-01-01/2020-06-15": dt.date(2020, 5, 31),
+    }
+    versions = tuple(GoalVersion(goal="2.0", version=1, persons=10, period=period, source=Words(sv="a", en="a")) for period in periods)
+    with_goals = replace(found, versions=versions)
+    assert [judged_day(with_goals, one) for one in versions] == list(periods.values())
+    counts = goal_counts(with_goals)
+    new = {name("2.0", day) for name in (started_cell, left_cell) for day in periods.values()}
+    assert new <= set(counts.cells)
+    assert not new & set(goal_counts(found).cells)
+    assert worked_out(counts, dict(release_counts(counts).released.shown)) == []
 
 
 def test_every_two_counts_of_a_growing_number_are_held_against_each_other() -> None:

@@ -51,7 +51,8 @@ def found(*rows: Row, baseline: Row = OWN, tables: dict[tuple[str, str], pd.Data
 
 def study(passed: bool = True) -> SimpleNamespace:
     checks = (Check("worst_smd", 0.05, 0.1, passed, False), Check("minimal_detectable_effect", 0.03, 0.05, True, False))
-    return SimpleNamespace(design=SimpleNamespace(verdict=Verdict(checks), plan=PLAN), effects=None)
+    none = SimpleNamespace(effects={})
+    return SimpleNamespace(design=SimpleNamespace(verdict=Verdict(checks), plan=PLAN), effects=None, registered=none, exploratory=none, journey=None)
 
 
 def section_text(sensitivity: Sensitivity | None, scene: Scene) -> str:
@@ -142,7 +143,7 @@ def test_the_sentence_holds_the_ends_and_the_number_on_the_other_side(value, oth
     for number in (value, min(others), max(others)):
         assert scene.voice.signed(100 * number) in sentence
     turned = sum(other * value < 0 for other in others)
-    wanted = scene.voice("sensitivity_turned", n=turned) if turned else scene.voice("sensitivity_same_side")
+    wanted = scene.voice("sensitivity_turned", count=turned) if turned else scene.voice("sensitivity_same_side")
     assert sentence.endswith(wanted)
 
 
@@ -198,6 +199,55 @@ def test_beside_a_rounded_answer_no_exact_one_is_told(scene: Scene) -> None:
     assert values["placebo_start"] == 0.0
     assert all(row.low <= row.value - (one.value - one.low) for row, one in zip(laid.rows, (far, near, null), strict=True))
     assert told.through_gate(found(near), scene).rows == found(near).rows  # nothing is rounded where nothing was released
+
+
+def test_an_answer_that_stands_elsewhere_is_told_as_there_and_not_at_all_where_it_is_withheld(scene: Scene) -> None:
+    rows = [Row("definition", name, value=0.0204, low=0.01, high=0.03, n_treated=500, n_control=900) for name in ("strict", "studies", "independent")]
+    shown, withheld = (SimpleNamespace(value=value, low=0.003, high=0.037) for value in (0.02, None))
+    elsewhere = {
+        ("definition", "strict"): (0.0204, shown),
+        ("definition", "studies"): (0.0204, withheld),
+        ("definition", "independent"): (0.03, shown),
+    }
+    laid = {row.setting: row for row in told.through_gate(found(*rows), behind_the_gate(scene), elsewhere).rows}
+    assert (laid["strict"].value, laid["strict"].low, laid["strict"].high) == (0.02, 0.003, 0.037)
+    assert "studies" not in laid
+    beside = {row.setting: row for row in told.through_gate(found(*rows), behind_the_gate(scene)).rows}
+    assert laid["independent"] == beside["independent"]  # another number is laid around the answer as all others are
+    assert beside["strict"].low != 0.003
+
+
+@pytest.mark.hand
+def test_the_tipping_figure_is_read_out_in_sentences() -> None:
+    line = pd.DataFrame({"treated_share": [0.0, 0.39], "control_share": [0.7, float("nan")], "control_low": [0.5, 0.9]})
+    assert told._tipping_spoken(line, scene_in("sv")).replace("\u202f", " ") == (
+        "0 %: skillnaden försvinner vid 70 % och är osäker från 50 %. 39 %: skillnaden försvinner vid ingen andel och är osäker från 90 %."
+    )
+    assert told._tipping_spoken(line, scene_in("en")).endswith("39%: the difference is gone at no share and is uncertain from 90%.")
+
+
+@pytest.mark.hand
+def test_a_period_of_the_pandemic_is_called_by_when_people_started() -> None:
+    levels = {"fore": ("före", "before"), "under": ("under", "during"), "efter": ("efter", "after")}
+    for level, (swedish, english) in levels.items():
+        assert told.label(Row("period", f"pandemi={level}"), scene_in("sv")) == f"Bara start {swedish} pandemin"
+        assert told.label(Row("period", f"pandemi={level}"), scene_in("en")) == f"Only starts {english} the pandemic"
+
+
+@pytest.mark.hand
+@pytest.mark.parametrize(("turned", "english"), [(1, "1 of them lies on the other side of zero."), (2, "2 of them lie on the other side of zero.")])
+def test_how_many_ways_lie_on_the_other_side_is_a_whole_sentence(turned: int, english: str) -> None:
+    rows = [Row("caliper", f"{number}", value=-0.02 if number < turned else 0.05) for number in range(3)]
+    swedish, said = (told._sentences(found(*rows), rows, scene_in(language))[0] for language in ("sv", "en"))
+    assert swedish.endswith(f"{turned} av dem ligger på andra sidan noll.")
+    assert said.endswith(english)
+
+
+def test_a_placebo_s_p_value_has_the_decimals_of_its_steps_and_the_page_says_that_it_is_rounded(scene: Scene) -> None:
+    null = Row("placebo_outcome", "earnings_1", "null", 0.004, -0.01, 0.018, 0.5766, 3000, 7000)
+    cells = [line.split(" | ")[-1] for line in section_text(found(null), behind_the_gate(scene)).splitlines() if " | " in line]
+    assert len(cells[-1]) == len("0,58")
+    assert scene.voice("p_rounded") in section_text(found(null), behind_the_gate(scene))
 
 
 def test_where_the_answer_is_withheld_nothing_around_it_is_told(scene: Scene) -> None:

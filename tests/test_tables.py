@@ -197,6 +197,15 @@ def test_the_effects_are_those_estimated(study: Study, language: Language) -> No
         assert [*numbers(row[3], language), *numbers(row[4], language)] == pytest.approx([ratio.value, ratio.low, ratio.high], abs=0.005 + 1e-9)
 
 
+def test_a_ratio_with_covariates_has_a_row_only_where_it_was_computed(analysed: dict[str, Study], language: Language) -> None:
+    for study in analysed.values():
+        for adjusted in (study.adjusted, None):
+            look = scene(replace(study, adjusted=adjusted), language)
+            rows = [row[0] for row in tables.effects_table(replace(study, adjusted=adjusted), look).rows]
+            assert (look.voice("adjusted_row") in rows) is (adjusted is not None)
+            assert look.voice("ratio_row") in rows
+
+
 def test_the_row_of_the_answer_is_the_strong_one(study: Study, language: Language) -> None:
     shown, plan = tables.effects_table(study, scene(study, language)), study.design.plan
     assert shown.marks.count("strong") == 1
@@ -348,7 +357,7 @@ def test_a_mean_and_a_horizon_beyond_the_records_are_rows_that_say_so(study: Stu
 @pytest.mark.hand
 def test_a_crossing_is_called_by_its_columns_and_levels(analysed: dict[str, Study]) -> None:
     swedish, english = (scene(analysed["employment-agency"], language) for language in ("sv", "en"))
-    assert (swedish.breakdown("sex x race"), english.breakdown("sex x race")) == ("Kön och Ras (enligt undersökningen)", "Sex and Race (as surveyed)")
+    assert (swedish.breakdown("sex x race"), english.breakdown("sex x race")) == ("Kön och ras (enligt undersökningen)", "Sex and race (as surveyed)")
     assert (swedish.level("sex x race", "female x white"), english.level("sex x race", "female x white")) == ("kvinna, vit", "woman, white")
 
 

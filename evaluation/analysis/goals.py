@@ -13,6 +13,7 @@ Wilson (1927). Probable inference, the law of succession, and statistical infere
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import chain
@@ -32,6 +33,7 @@ from evaluation.registers.origin import DEFINITIONS
 SUCCESS = ("arbete", "studier")  # classes of codes/projekt_resultat.csv that the goals are about
 ALL = ""  # the breakdown, and its level, of everybody
 MONTH_DAYS = TimeUnit.MONTH.days
+_PERIOD = re.compile(r"(\d{4})-(\d\d)(?:-(\d\d))?\s*(?:/|–|-)\s*(\d{4})-(\d\d)(?:-(\d\d))?")  # two days, or two months
 
 Floats = NDArray[np.float64]
 
@@ -72,6 +74,20 @@ class GoalVersion(_Spec):
     source: Words = Field(description="where it is written")
     counts: Words | None = Field(default=None, description="what it counts, where that is not work or regular studies")
 
+    @property
+    def days(self) -> tuple[dt.date, dt.date] | None:
+        """Give the first and the last day of the period, of two months their whole; None where it is not written as two."""
+        written = _PERIOD.fullmatch(self.period.strip())
+        if written is None:
+            return None
+        year, month, day, last_year, last_month, last_day = (int(part or 0) for part in written.groups())
+        try:
+            begins, ends = dt.date(year, month, day or 1), dt.date(last_year, last_month, last_day or 1)
+            ends = ends if last_day else month_end(month_of(ends))
+        except ValueError:
+            return None
+        return (begins, ends) if begins <= ends else None
+
 
 class PublishedCount(_Spec):
     """A result that somebody has published, to stand beside ours."""
@@ -110,6 +126,14 @@ class GoalSpec(_Spec):
             raise ValueError(f"{', '.join(unknown)}: must be among kon, {', '.join(DEFINITIONS)}")
         return value
 
+    @field_validator("versions")
+    @classmethod
+    def _has_days(cls, value: tuple[GoalVersion, ...]) -> tuple[GoalVersion, ...]:
+        wrong = sum(bool(one.period) and one.days is None for one in value)
+        if wrong:
+            raise ValueError(f"{wrong} with a period that is not two days in order, as 2018-03-01/2019-12-31")
+        return value
+
     @field_validator("horizons_months")
     @classmethod
     def _is_positive(cls, value: tuple[int, ...]) -> tuple[int, ...]:
@@ -141,6 +165,8 @@ class GoalFollowUp:
         By phase that has not ended: where the count ends.
     rehearsals : dict of str to Forecast
         By phase that has ended: what the forecast would have been halfway, from what was then known.
+    after_last_day : int
+        Recorded exits, of those counted, that are later than the last day in the project.
     """
 
     spec: GoalSpec
@@ -151,6 +177,7 @@ class GoalFollowUp:
     unplaced: pd.DataFrame
     forecasts: dict[str, Forecast]
     rehearsals: dict[str, Forecast]
+    after_last_day: int
 
     @property
     def phases(self) -> tuple[str, ...]:
@@ -230,6 +257,7 @@ def follow_goals(
         unplaced=pd.DataFrame(unplaced, columns=["phase", "undated", "misplaced"]),
         forecasts=forecasts,
         rehearsals=rehearsals,
+        after_last_day=int((people["exit"] > people["left"]).sum()),
     )
 
 

@@ -1,9 +1,9 @@
 """Which counts does the follow-up of the goals rest on?
 
-Everybody who started in a phase and those of them who left, at the end of each quarter, on the days of published figures and when a forecast was
-made; the same in groups when the phase ended; and those who had so many months, with those of them who left within them. Who had started by one day
-had started by every later one, so all that is said of starts is one chain, and all that is said of exits another: what lies between two of them
-passes the gate with them.
+Everybody who started in a phase and those of them who left, at the end of each quarter, on the days of published figures, when the period of a goal
+ended and when a forecast was made; the same in groups when the phase ended; and those who had so many months, with those of them who left within
+them. Who had started by one day had started by every later one, so all that is said of starts is one chain, and all that is said of exits another:
+what lies between two of them passes the gate with them.
 
 Participants of the study started too. `link_to_study` ties them to everybody who started, so that the two cannot be subtracted from each other;
 exits by the project's record and success by the registers are different things, counted by different days, and no difference of them is a number of
@@ -19,7 +19,7 @@ from itertools import combinations
 
 import pandas as pd
 
-from evaluation.analysis.goals import ALL, MONTH_DAYS, GoalFollowUp
+from evaluation.analysis.goals import ALL, MONTH_DAYS, GoalFollowUp, GoalVersion
 from evaluation.release.counts import Counts
 from evaluation.release.rules import ReleaseRules
 
@@ -61,6 +61,19 @@ def counted_month(found: GoalFollowUp, phase: str, day: dt.date) -> dt.date | No
     months = _everybody(found, phase)["month"]
     passed = months[months <= pd.Timestamp(day)]
     return None if passed.empty else passed.iloc[-1].date()
+
+
+def last_day(found: GoalFollowUp, one: GoalVersion) -> dt.date:
+    """Give the day a version of a goal is for: the last of its own period, or of its phase where the source gives none; of all where neither does."""
+    dates = found.spec.phases.get(one.goal)
+    return one.days[1] if one.days is not None else found.until if dates is None else dates.ends
+
+
+def judged_day(found: GoalFollowUp, one: GoalVersion) -> dt.date | None:
+    """Give the month's end by which a version of a goal is counted: the last one before its period ended, or of all; None: nobody had started."""
+    if one.days is None:
+        return counted_until(found, one.goal)
+    return counted_month(found, one.goal, min(one.days[1], found.until))
 
 
 def quarter_days(found: GoalFollowUp, phase: str) -> tuple[dt.date, ...]:
@@ -199,6 +212,7 @@ def _all_phases(found: GoalFollowUp) -> tuple[dict[str, int], list[tuple[str, tu
 def _other_days(found: GoalFollowUp, phase: str) -> set[dt.date]:
     """Give the days beside the quarters on which something is told: of published figures, and when a forecast was made."""
     days = [published_day(found, one.goal, one.until) for one in found.spec.published if one.goal == phase]
+    days += [judged_day(found, one) for one in found.versions if one.goal == phase and one.counts is None]
     days += [counted_month(found, phase, made[phase].made) for made in (found.forecasts, found.rehearsals) if phase in made]
     return {day for day in days if day is not None}
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from evaluation.analysis.curves import ARMS
 from evaluation.plan import RegisterPlan
+from evaluation.release.contrasts import ReleasedContrast
 from evaluation.reporting import journey, tables
 from evaluation.reporting.blocks import Block, Paragraph, Section
 from evaluation.reporting.scene import Scene, sure
@@ -32,28 +35,39 @@ def answer_blocks(study: Study, scene: Scene) -> list[Block]:
         return [Paragraph(voice("answer_hidden"), "lead")]
     numbers = {
         "horizon": voice.span(horizon),
+        "level": voice.number(100 * effects.spec.level, 0),
         "p": voice.percent(treated.value),
         "p_range": scene.share_range(treated),
         "q": voice.percent(control.value),
         "q_range": scene.share_range(control),
     }
-    if isinstance(scene.plan, RegisterPlan):
-        began = voice("who_were_offered" if scene.from_offer else "who_started", **names)
-        counterpart = [voice("have_counterpart")] if some_lost(study, scene) else []
-        followed = [voice("can_be_followed")] if found.people[0] != scene.passed.people("treated") else []
-        conditions = voice.listing([began, *counterpart, *followed])
-        levels = voice("answer_people", n=scene.shown(found.people[0]), conditions=conditions, **names, **numbers)
-    else:
-        levels = voice("answer_share", **names, **numbers)
+    of_people = isinstance(scene.plan, RegisterPlan)
+    levels = _levels_of_people(study, scene, found, numbers) if of_people else voice("answer_share", **names, **numbers)
     gap = voice("answer_difference", d=scene.points(difference), range=scene.point_range(difference))
     spread = min(effects.arms[arm].risk[horizon].std_error for arm in ARMS) > 0
     direction = "no_spread" if not spread else "uncertain" if not sure(difference) else "more" if difference.value > 0 else "fewer"
     meaning = voice(direction, **names, most=scene.farthest_point(difference))
     if direction in ("more", "fewer") and study.design.verdict.passed:
         meaning = f"{meaning} {voice('contribution', **names)}"
-    checks = [*journey.subsidised_sentence(study, scene), *journey.never_sentence(study, scene)]
+    checks = [*journey.subsidised_sentence(study, scene), *journey.never_sentence(study, scene), *tables.rounding_note([found], scene)]
     blocks: list[Block] = [Paragraph(f"{levels} {gap} {meaning}", "lead"), *([Paragraph(" ".join(checks))] if checks else [])]
     return [*blocks, *_mean_time(study, scene)]
+
+
+def _levels_of_people(study: Study, scene: Scene, found: ReleasedContrast, numbers: Mapping[str, str]) -> str:
+    """Say of how many of those who began the shares are, where both have come through the gate and more than few lie between; otherwise of whom."""
+    voice, names, compared = scene.voice, scene.names(), found.people[0]
+    began = voice("who_were_offered" if scene.from_offer else "who_started", **names)
+    followed = compared != scene.passed.people("treated")
+    steps = study.design.comparison.attrition["step"].tolist()
+    first = "offered" if scene.from_offer else "started"
+    everybody = scene.passed.step("treated", steps.index(first)) if first in steps else None
+    if everybody is not None and compared is not None and everybody > compared and not scene.gate.hides(everybody - compared):
+        how = voice("compared_and_followed", horizon=numbers["horizon"]) if followed else voice("compared_people")
+        return voice("answer_of_all", all=scene.shown(everybody), began=began, n=scene.shown(compared), compared=how, **names, **numbers)
+    counterpart = [voice("have_counterpart")] if some_lost(study, scene) else []
+    conditions = voice.listing([began, *counterpart, *([voice("can_be_followed")] if followed else [])])
+    return voice("answer_people", n=scene.shown(compared), conditions=conditions, **names, **numbers)
 
 
 def _names(study: Study, scene: Scene) -> dict[str, str]:

@@ -15,14 +15,16 @@ from evaluation.analysis.quotients import Quotient
 from evaluation.release.passage import mean_alone_through
 from evaluation.release.released import ReleasedNumber
 from evaluation.reporting.blocks import Block, Items, Paragraph, Rows, Section, Subheading, results
-from evaluation.reporting.journey_tables import released_totals
-from evaluation.reporting.scene import Scene, once
+from evaluation.reporting.journey_tables import released_totals, subsidised
+from evaluation.reporting.scene import Scene, once, sure
 from evaluation.reporting.tables import Table
 from evaluation.reporting.wording import excludes_zero
 from evaluation.study import Journey, Study
 
 MILLION = 1_000_000
 PLACES = 3  # digits of a cost per exit: its interval is far wider than what lies beyond them
+SPENT = 4  # digits of an amount without an interval: the accounts give the millions and the participants with no more
+TRANSFERS = ("programme_months", "sick_days", "assistance_months")  # what one receives the other pays: to society nothing, but for raising the money
 
 
 def costs_of(study: Study, spec: CostSpec, scene: Scene) -> Costs | None:
@@ -86,7 +88,7 @@ def costs_section(study: Study, spec: CostSpec, scene: Scene) -> Section:
     names = scene.names()
     account = spec.budgets[0].name.within(voice.language)
     blocks: list[Block] = [
-        Paragraph(" ".join(exit_sentences(found, scene))),
+        Paragraph(" ".join(exit_sentences(found, scene, subsidised=mostly_subsidised(study, found, scene)))),
         Rows(exit_table(found, scene)),
         Rows(account_table(spec, scene)),
         Paragraph(voice("costs_exit_note", **names)),
@@ -100,19 +102,33 @@ def costs_section(study: Study, spec: CostSpec, scene: Scene) -> Section:
     return results("costs", voice("costs"), blocks, study, scene)
 
 
-def exit_sentences(found: Costs, scene: Scene) -> list[str]:
-    """Say what one more exit cost by the first account, or that it cannot be computed; every account is in the table."""
+def mostly_subsidised(study: Study, found: Costs, scene: Scene) -> bool:
+    """Say whether most of the effect surely is subsidised jobs, and the subsidies have no price: then the cost is surely higher with them."""
+    if study.journey is None or "subsidised_months" not in dict(found.unknown):
+        return False
+    part, whole = subsidised(study, scene), found.effect.value
+    return part is not None and part.value is not None and sure(part) and part.value > whole / 2 > 0
+
+
+def exit_sentences(found: Costs, scene: Scene, *, subsidised: bool = False) -> list[str]:
+    """Say what one more exit cost by the first account, or that it cannot be computed; every account is in the table.
+
+    `subsidised` says whether the effect is mostly jobs with subsidies whose price is not known.
+    """
     voice, first = scene.voice, found.per_exit[0]
     names = {**scene.names(), "horizon": voice.span(scene.plan.primary_days)}
     each = first.net_per_additional
-    spending = _sek(first.spending_sek, scene)
+    spending = _sek(_digits(first.spending_sek), scene)
     if each.value is None or each.low is None or each.high is None:
         return [voice(f"costs_{each.why}", **names, spending=spending)]
     figures = {"net": _sek(_rounded(abs(each.value)), scene), "range": _range(each.low, each.high, scene), "prices": _prices(found.spec, scene)}
-    how = {"spending": spending, "net": _sek(first.net.value, scene), "d": voice.number(100 * found.effect.value)}
+    how = {"spending": spending, "net": _sek(_told(first.net), scene), "d": voice.number(100 * found.effect.value)}
     if not found.nets:
-        return [voice("costs_additional_spending", **names, **figures), voice("costs_how_spending", **how)]
-    return [voice("costs_additional" if each.value > 0 else "costs_saving", **names, **figures), voice("costs_how", **how)]
+        alone = voice("costs_alone_subsidised" if subsidised else "costs_alone", **names)
+        return [f"{voice('costs_additional_spending', **names, **figures)} {alone}", voice("costs_how_spending", **how)]
+    without = f" {voice('costs_net_subsidised')}" if subsidised else ""
+    net = voice("costs_additional" if each.value > 0 else "costs_saving", **names, **figures)
+    return [f"{net}{without}", voice("costs_how", **how)]
 
 
 def exit_table(found: Costs, scene: Scene) -> Table:
@@ -151,20 +167,24 @@ def actor_table(found: Costs, scene: Scene) -> Table:
 
 
 def society_sentence(found: Costs, scene: Scene) -> str:
-    """Say whether society gains or loses, where that can be said."""
+    """Say whether society gains or loses, where that can be said; where something is missing that does not cancel, what is known and what is not."""
     voice, gain = scene.voice, found.society
     if gain.std_error == 0 and len(found.entries) == 1:
-        return voice("costs_society_fixed", amount=_sek(gain.value, scene))
+        return voice("costs_society_fixed", amount=_sek(_told(gain), scene))
     interval = _range(gain.low, gain.high, scene)
+    missing = [voice(f"costs_missing_{name}") for name, _ in found.unknown if name not in TRANSFERS or found.spec.tax_factor is not None]
+    if missing:
+        amount = _sek(_told(gain), scene)
+        return voice("costs_society_missing", amount=amount, range=interval, missing=voice.listing(missing))
     if gain.std_error > 0 and not excludes_zero(gain):
         return voice("costs_society_unsure", range=interval)
-    return voice("costs_society_gain" if gain.value > 0 else "costs_society_loss", amount=_sek(abs(gain.value), scene), range=interval)
+    return voice("costs_society_gain" if gain.value > 0 else "costs_society_loss", amount=_sek(abs(_told(gain)), scene), range=interval)
 
 
 def _account(one: CostPerExit, found: Costs, scene: Scene) -> tuple[str, ...]:
     voice, unknown = scene.voice, scene.voice("costs_net_unknown")
-    net = (voice.number(one.net.value, 0), _quotient(one.net_per_additional, scene)) if found.nets else (unknown, unknown)
-    spending, gross = voice.number(one.spending_sek, 0), voice.number(_rounded(one.per_gross_exit_sek), 0)
+    net = (voice.number(_told(one.net), 0), _quotient(one.net_per_additional, scene)) if found.nets else (unknown, unknown)
+    spending, gross = voice.number(_digits(one.spending_sek), 0), voice.number(_rounded(one.per_gross_exit_sek), 0)
     return (one.budget.name.within(voice.language), spending, net[0], _quotient(one.spending_per_additional, scene), net[1], gross)
 
 
@@ -188,8 +208,19 @@ def _rounded(sek: float) -> float:
     return round(sek, min(0, PLACES - digits))
 
 
+def _digits(sek: float) -> float:
+    """Keep the digits of what is spent per participant, which is a sum in round millions over a round number of people."""
+    return round(sek, min(0, SPENT - len(str(int(abs(sek))))))
+
+
+def _told(one: Estimate) -> float:
+    """Keep two digits of half the interval's width in a value, so that it is told no finer than it is known."""
+    half = (one.high - one.low) / 2
+    return _digits(one.value) if half < 1 else round(one.value, min(0, 2 - len(str(int(half)))))
+
+
 def _gain(one: Estimate, scene: Scene) -> tuple[str, str]:
-    return scene.voice.signed(one.value, 0), scene.voice.range(_rounded(one.low), _rounded(one.high), 0, signed=True)
+    return scene.voice.signed(_told(one), 0), scene.voice.range(_rounded(one.low), _rounded(one.high), 0, signed=True)
 
 
 def _sek(amount: float, scene: Scene) -> str:

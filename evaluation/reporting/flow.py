@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -91,5 +92,5 @@ def _gaps(design: Design, scene: Scene) -> list[Block]:
         return []
     trials = pd.DataFrame({"trial": cohort.column(cohort.trial).astype(str).to_numpy(), "control": ~cohort.treated})
     compared = trials.groupby("trial")["control"].any()
-    alone = [str(trial) for trial in compared.index[~compared]]
+    alone = [scene.voice.month(dt.date.fromisoformat(f"{trial}-01")) for trial in compared.index[~compared]]
     return [Paragraph(scene.voice("trials_without_controls", months=scene.voice.listing(alone)))] if alone else []

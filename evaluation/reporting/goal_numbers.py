@@ -7,7 +7,16 @@ import datetime as dt
 from evaluation.analysis.goal_forecast import Forecast
 from evaluation.analysis.goals import ALL, GoalFollowUp
 from evaluation.release.forecasts import forecast_through
-from evaluation.release.goal_counts import counted_month, goal_counts, left_cell, reached_cell, started_cell, unplaced_cell, within_cell
+from evaluation.release.goal_counts import (
+    counted_month,
+    counted_until,
+    goal_counts,
+    left_cell,
+    reached_cell,
+    started_cell,
+    unplaced_cell,
+    within_cell,
+)
 from evaluation.release.released import ReleasedCounts, release_counts, release_proportion
 from evaluation.reporting.scene import Scene, once
 from evaluation.reporting.wording import sentence_case
@@ -43,6 +52,18 @@ def unplaced_sentences(found: GoalFollowUp, scene: Scene) -> list[str]:
     if len(known) < len(shown):
         return [sentence_case(scene.voice("goals_unplaced_few"))]
     return [sentence_case(scene.voice("goals_unplaced", count=scene.voice.count(sum(known))))] if sum(known) else []
+
+
+def ends_with_project(found: GoalFollowUp, scene: Scene) -> bool:
+    """Say whether the project's record ends when a participant leaves it: no exit, or no more than a few, is dated after the last day there."""
+    return not scene.telling.count("goals, exits after the last day in the project", found.after_last_day)
+
+
+def share_left(found: GoalFollowUp, scene: Scene) -> float | None:
+    """Give the share of all who started that had left when their phase was counted, of released counts; None where one is hidden."""
+    shown = [counted(found, phase, counted_until(found, phase), scene) for phase in found.phases]
+    started, exits = (sum(count for count in counts if count is not None) for counts in zip(*shown, strict=True)) if shown else (0, 0)
+    return exits / started if started and not any(None in pair for pair in shown) else None
 
 
 def _passed(found: GoalFollowUp, scene: Scene) -> ReleasedCounts:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from evaluation.analysis.goals import ALL, GoalFollowUp, GoalVersion, PublishedC
 from evaluation.release.goal_counts import (
     QUARTER,
     counted_until,
+    judged_day,
+    last_day,
     published_day,
     quarter_days,
 )
@@ -22,7 +25,7 @@ from evaluation.release.rules import bounds_of
 from evaluation.reporting import figures
 from evaluation.reporting.blocks import Block, Items, Paragraph, Rows, Section, Subheading, picture, spoken
 from evaluation.reporting.figures.goals import Fan, GoalTexts, draw_goal
-from evaluation.reporting.goal_numbers import counted, forecast_released, share_within, unplaced_sentences
+from evaluation.reporting.goal_numbers import counted, ends_with_project, forecast_released, share_within, unplaced_sentences
 from evaluation.reporting.scene import Scene, figure_words
 from evaluation.reporting.tables import Table
 from evaluation.reporting.wording import sentence_case
@@ -35,7 +38,9 @@ def goals_section(found: GoalFollowUp, scene: Scene) -> Section:
     if found.versions:
         blocks += [Paragraph(voice("goals_versions_text")), Rows(versions_table(found, scene)), Rows(attained_table(found, scene))]
         others = tuple(
-            f"{_version(one, scene)}: {voice('goals_other_count', counts=one.counts.within(voice.language))}" for one in found.versions if one.counts
+            voice("goals_other_count", persons=voice.count(one.persons), phase=one.goal, counts=one.counts.within(voice.language))
+            for one in found.versions
+            if one.counts
         )
         blocks += [Items(others)] if others else []
     if found.spec.published:
@@ -45,33 +50,38 @@ def goals_section(found: GoalFollowUp, scene: Scene) -> Section:
     if found.forecasts or found.rehearsals:
         blocks.append(Paragraph(voice("goals_forecast_note")))
     level = voice.number(100 * found.spec.level, 0)
-    blocks.append(Paragraph(voice("goals_within_note", level=level)))
+    kept = [voice("goals_within_kept")] if ends_with_project(found, scene) else []
+    blocks.append(Paragraph(" ".join([voice("goals_within_note", level=level), *kept])))
     blocks += [Paragraph(said) for said in unplaced_sentences(found, scene)]
     blocks += [Paragraph(voice("goals_hidden_note"))] if scene.gate.threshold else []
     return Section("goals", voice("goals"), tuple(blocks))
 
 
 def versions_table(found: GoalFollowUp, scene: Scene) -> Table:
-    """Show every version of the goal, with its date and source."""
+    """Show every version of the goal, with the time it is for, its source, and when it was decided where that is known of any."""
     voice, rows = scene.voice, []
+    dated = any(one.decided for one in found.versions)
     for one in found.versions:
         share = ("–", "–") if one.of is None else (voice.count(one.of), voice.number(100 * one.persons / one.of))
-        decided = "–" if one.decided is None else voice.day(one.decided)
-        rows.append((_version(one, scene), voice.count(one.persons), *share, decided, one.source.within(voice.language)))
-    keys = ("goal", "persons", "of", "share", "decided", "source")
+        decided = ["–" if one.decided is None else voice.day(one.decided)] if dated else []
+        period = one.period or "–" if one.days is None else "–".join(map(voice.day, one.days))
+        rows.append((_version(one, scene), voice.count(one.persons), *share, period, *decided, one.source.within(voice.language)))
+    keys = ("goal", "persons", "of", "share", "period", *(["decided"] if dated else []), "source")
     return Table(voice("goals_versions_table"), tuple(voice(f"goals_{key}") for key in keys), tuple(rows))
 
 
 def attained_table(found: GoalFollowUp, scene: Scene) -> Table:
-    """Show each goal about work or studies beside the project's own count when its phase ended, or so far."""
+    """Show each goal about work or studies beside the project's own count when the period of the goal ended, or so far."""
     voice, rows = scene.voice, []
     for phase in found.phases:
-        started, exits = counted(found, phase, counted_until(found, phase), scene)
-        for persons, versions in _distinct(found, phase):
-            attained = "–" if exits is None else voice.number(100 * exits / persons)
-            name = voice("goals_version", phase=phase, version=voice.listing(versions))
-            rows.append((name, voice.count(persons), scene.shown(started), scene.shown(exits), attained))
-    keys = ("goal", "persons", "started", "exits", "attained")
+        for aim in _aims(found, phase):
+            name = voice("goals_version", phase=phase, version=voice.listing(aim.versions))
+            goal = voice.listing([voice.number(100 * aim.persons / of) for of in aim.of]) or "–"
+            until, started, exits = ("–", None, None) if aim.day is None else (voice.day(aim.day), *counted(found, phase, aim.day, scene))
+            attained = "–" if exits is None else voice.number(100 * exits / aim.persons)
+            share = "–" if exits is None or not started else voice.number(100 * exits / started)
+            rows.append((name, until, voice.count(aim.persons), goal, scene.shown(started), scene.shown(exits), attained, share))
+    keys = ("goal", "until", "persons", "share", "started", "exits", "attained", "attained_share")
     return Table(voice("goals_table", day=voice.day(found.until)), tuple(voice(f"goals_{key}") for key in keys), tuple(rows))
 
 
@@ -129,14 +139,20 @@ def groups_table(found: GoalFollowUp, phase: str, scene: Scene) -> Table:
 
 
 def goal_sentence(found: GoalFollowUp, phase: str, scene: Scene) -> str:
-    """Say how many started and left in a phase, by the project's own record, and which of its goals that meets."""
+    """Say how many started and left in a phase, by the project's own record, and which of its goals that meets, each at the end of its time."""
     voice, day = scene.voice, counted_until(found, phase)
     started, exits = counted(found, phase, day, scene)
     if started is None or exits is None:
         return voice("goals_counted_hidden", day=voice.day(day), phase=phase)
     text = [voice("goals_counted", day=voice.day(day), started=voice.count(started), phase=phase, exits=voice.count(exits))]
-    if phase not in found.forecasts:
-        text += _met([persons for persons, _ in _distinct(found, phase)], exits, scene)
+    over = [aim for aim in _aims(found, phase) if not aim.open]
+    text += _met(sorted({aim.persons for aim in over if aim.day == day}), exits, scene)
+    for aim in over:
+        then = None if aim.day in (None, day) else counted(found, phase, aim.day, scene)[1]
+        if then is not None and aim.day is not None:
+            bounds = bounds_of(then, scene.rules)
+            key = "goals_then_met" if bounds.low >= aim.persons else "goals_then_missed" if bounds.high < aim.persons else "goals_then_near"
+            text.append(voice(key, day=voice.day(aim.day), goal=_the_goals([aim.persons], scene), exits=voice.count(then)))
     return " ".join(text)
 
 
@@ -173,20 +189,33 @@ def _ahead(found: GoalFollowUp, phase: str, scene: Scene) -> list[str]:
         return []
     if forecast is not None:
         text = [voice("goals_forecast", **_ends(forecast, scene))]
-        low, high = round(forecast.low[-1]), round(forecast.high[-1])
-        persons = [persons for persons, _ in _distinct(found, phase)]
-        for key, name, some in (
-            ("above", "met", [goal for goal in persons if low >= goal]),
-            ("below", "missed", [goal for goal in persons if high < goal]),
-            ("across", "open", [goal for goal in persons if low < goal <= high]),
-        ):
-            text += [voice(f"goals_forecast_{key}", **{name: _the_goals(some, scene)})] if some else []
+        aims = [aim for aim in _aims(found, phase) if aim.open]
+        text += _expected([aim.persons for aim in aims if aim.ends >= forecast.ends], round(forecast.low[-1]), round(forecast.high[-1]), scene)
+        for aim in aims:
+            if aim.ends < forecast.ends:
+                place = max(0, sum(day <= aim.ends for day in forecast.months) - 1)
+                low, high = round(forecast.low[place]), round(forecast.high[place])
+                then = {"day": voice.day(aim.ends), "goal": _the_goals([aim.persons], scene)}
+                text += [
+                    voice("goals_forecast_then", low=voice.count(low), high=voice.count(high), **then),
+                    *_expected([aim.persons], low, high, scene),
+                ]
         return text
     if rehearsal is not None:
         inside = round(rehearsal.low[-1]) <= exits <= round(rehearsal.high[-1])
         key = "goals_rehearsal_inside" if inside else "goals_rehearsal_outside"
         return [voice(key, **_ends(rehearsal, scene), exits=voice.count(exits))]
     return []
+
+
+def _expected(goals: Sequence[int], low: int, high: int, scene: Scene) -> list[str]:
+    """Say of which goals a forecast interval lies above or below, and which lie within it."""
+    kinds = {
+        "above": ("met", [goal for goal in goals if low >= goal]),
+        "below": ("missed", [goal for goal in goals if high < goal]),
+        "across": ("open", [goal for goal in goals if low < goal <= high]),
+    }
+    return [scene.voice(f"goals_forecast_{key}", **{name: _the_goals(some, scene)}) for key, (name, some) in kinds.items() if some]
 
 
 def _ends(forecast: Forecast, scene: Scene) -> dict[str, str]:
@@ -210,9 +239,12 @@ def _drawn(found: GoalFollowUp, phase: str, shown: Sequence[tuple[dt.date, int]]
         fan = Fan(np.append(here, there), *(np.append(forecast.so_far, end) for end in (forecast.value, forecast.low, forecast.high)))
     last = int(max([place(day) for day, _ in shown] + ([] if fan is None else [fan.months[-1]])))
     ticks = [(float(12 * year - begin), str(year)) for year in range(first.year, (begin + last) // 12 + 1) if 12 * year >= begin]
+    versions: dict[int, list[str]] = {}
+    for aim in _aims(found, phase):
+        versions.setdefault(aim.persons, []).extend(aim.versions)
     named = [
-        (voice("goals_line", persons=voice.count(persons), versions=voice.listing(versions)), persons)
-        for persons, versions in _distinct(found, phase)
+        (voice("goals_line", persons=voice.count(persons), versions=voice.listing(list(dict.fromkeys(of)))), persons)
+        for persons, of in versions.items()
     ]
     texts = GoalTexts(voice("goals_axis"), voice("goals_time_axis"), voice("goals_counted_key"), voice("goals_forecast_key"))
     months, counts = [0.0, *(place(day) for day, _ in shown)], [0.0, *(float(count) for _, count in shown)]
@@ -222,13 +254,28 @@ def _drawn(found: GoalFollowUp, phase: str, shown: Sequence[tuple[dt.date, int]]
 # --- words
 
 
-def _distinct(found: GoalFollowUp, phase: str) -> list[tuple[int, list[str]]]:
-    """Give the goals of a phase that are about work or studies, the same number once, with its versions."""
-    versions: dict[int, list[str]] = {}
+@dataclass(frozen=True)
+class _Aim:
+    """A goal about work or studies: a number for a day, in all the versions that have both."""
+
+    persons: int
+    ends: dt.date
+    day: dt.date | None  # the month's end it is counted by
+    open: bool  # its time is not over
+    versions: list[str]
+    of: list[int]
+
+
+def _aims(found: GoalFollowUp, phase: str) -> list[_Aim]:
+    """Give the goals of a phase that are about work or studies, the same number for the same day once, with its versions; smallest first."""
+    aims: dict[tuple[int, dt.date], _Aim] = {}
     for one in found.versions:
         if one.goal == phase and one.counts is None:
-            versions.setdefault(one.persons, []).append(str(one.version))
-    return [(persons, list(dict.fromkeys(numbers))) for persons, numbers in sorted(versions.items())]
+            ends = last_day(found, one)
+            aim = aims.setdefault((one.persons, ends), _Aim(one.persons, ends, judged_day(found, one), ends > found.until, [], []))
+            aim.versions.extend([str(one.version)] if str(one.version) not in aim.versions else [])
+            aim.of.extend([one.of] if one.of is not None and one.of not in aim.of else [])
+    return [aims[key] for key in sorted(aims)]
 
 
 def _the_goals(persons: Sequence[int], scene: Scene) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +13,7 @@ from evaluation.reporting import journey_tables as lines
 from evaluation.reporting.blocks import Block, Paragraph, Rows, Section, Subheading, picture, results, spoken
 from evaluation.reporting.journey_tables import Line
 from evaluation.reporting.scene import Scene, figure_words, sure
+from evaluation.reporting.states import UNSUBSIDISED, released_states
 from evaluation.reporting.subgroups import forest_row
 from evaluation.reporting.wording import sentence_case
 from evaluation.study import Journey, Study
@@ -36,7 +37,10 @@ def subsidised_sentence(study: Study, scene: Scene) -> list[str]:
         return []
     established = sure(part) and sure(whole) and (part.value or 0) * whole.value > 0
     key = "subsidised_part" if established else "subsidised_clear" if sure(part) else "subsidised_unsure"
-    names = {**scene.names(), "d": scene.points(part), "range": scene.point_range(part), "most": scene.farthest_point(part)}
+    names = {**scene.names(), "d": scene.points(part), "range": scene.point_range(part)}
+    if established:  # how much of it, whichever way it goes
+        ends = sorted(abs(100 * end) for end in (part.low or 0.0, part.high or 0.0))
+        names |= {"d": scene.voice.number(abs(100 * (part.value or 0.0))), "range": scene.voice.range(ends[0], ends[1])}
     return [scene.voice(key, **names)]
 
 
@@ -59,8 +63,8 @@ def other_exits(study: Study, scene: Scene) -> list[str]:
     return [scene.voice("other_exits", **names, states="; ".join(others))] if others else []
 
 
-def directions(found: Mapping[str, Line], scene: Scene, *, unit: str = "") -> list[str]:
-    """Say in which of several comparisons, by name, there are more, in which fewer, and in which it cannot be said."""
+def directions(found: Mapping[str, Line], scene: Scene, *, units: str = "") -> list[str]:
+    """Say in which comparisons, by name, there are more, in which fewer, and in which it cannot be said; `units` where the names are times."""
     said = []
     gaps = [(name, one.shown.difference) for name, one in found.items() if one.shown is not None]
     above = [label for label, gap in gaps if sure(gap) and (gap.low or 0) > 0]
@@ -68,7 +72,8 @@ def directions(found: Mapping[str, Line], scene: Scene, *, unit: str = "") -> li
     unsure = [label for label, gap in gaps if not sure(gap)]
     for key, labels in (("more_at", above), ("fewer_at", below), ("unsure_at", unsure)):
         if labels:
-            said.append(scene.voice(key, **scene.names(), listed=scene.voice.listing(labels) + unit))
+            listed = scene.voice.listing(labels)
+            said.append(scene.voice(key, **scene.names(), listed=scene.voice("after_times", listed=listed, units=units) if units else listed))
     return said
 
 
@@ -89,9 +94,11 @@ def _parts(study: Study, scene: Scene) -> Section:
         said = [Paragraph(sentence) for sentence in subsidised_sentence(study, scene)]
         blocks = [*said, picture("parts", figure, voice("parts"), spoken(table), caption), Rows(table)]
     states = tables.states_table(study.effects, scene, days)
-    return results(
-        "parts", voice("parts"), [*blocks, Rows(states), Paragraph(" ".join([voice("states_sum"), *other_exits(study, scene)]))], study, scene
-    )
+    shown = released_states(study.effects, days, scene.telling).values()
+    answer = tables.rounding_note([scene.passed.effects.get(days)], scene)
+    note = [] if answer else tables.rounding_note([*shown, *scene.passed.effects.values()], scene)  # once: the answer says it where it stands there
+    said_of_states = Paragraph(" ".join([voice("states_sum"), *other_exits(study, scene), *note]))
+    return results("parts", voice("parts"), [*blocks, Rows(states), said_of_states], study, scene)
 
 
 def _drawn(one: Line, kind: tables.RowKind, scene: Scene) -> figures.ForestRow:
@@ -106,7 +113,7 @@ def _periods(study: Study, journey: Journey, scene: Scene) -> Section:
     named = {voice.number(days / voice.unit.days, 0): one for days, one in found.items()}
     rows = [replace(_drawn(one, "difference", scene), label=name) for name, one in named.items()]
     caption = voice("points_caption", level=voice.number(100 * study.effects.spec.level, 0), **scene.names())
-    blocks: list[Block] = [Paragraph(" ".join([*_lock_in(study, journey, scene), *directions(named, scene, unit=f" {voice.units()}")]))]
+    blocks: list[Block] = [Paragraph(" ".join([*_lock_in(study, journey, scene), *directions(named, scene, units=voice.units())]))]
     if any(row.kind != "empty" for row in rows):
         figure = figures.draw_points(rows, [days / voice.unit.days for days in found], words=words)
         blocks.append(picture("points", figure, voice("periods"), spoken(table), caption))
@@ -144,20 +151,20 @@ def _places(study: Study, journey: Journey, scene: Scene) -> Section:
     """Show where either group is, month by month; only one month's estimates at a time, for each has an influence per person."""
     voice, months = scene.voice, journey.occupancy.months
     drawn = [lines.drawn_places(journey.occupancy, month, scene) for month in months]
-    tabled = []
-    for month in lines.TABLE_MONTHS:
-        if month in months:
-            found = list(lines.place_lines(journey.occupancy, month, scene).values())
-            tabled.append(lines.share_table(voice("places_table", month=voice.count(month)), found, voice("state"), scene))
-    if not tabled:
+    ticks = [month for month in lines.TABLE_MONTHS if month in months]
+    if not ticks:
         return results("places", voice("places"), [Paragraph(voice("places_missing"))], study, scene)
+    of_month = {month: list(lines.place_lines(journey.occupancy, month, scene).values()) for month in ticks}
+    told = [month for month, found in of_month.items() if month > 0 or 2 * sum(one.hidden for one in found) < len(found)] or ticks
+    tabled = [lines.share_table(voice("places_table", month=voice.count(month)), of_month[month], voice("state"), scene) for month in told]
+    # on the day of the start hardly anybody has gone anywhere yet, so that such a table may hold next to nothing
+    text = " ".join([voice("places_text"), *([] if told == ticks else [voice("places_untold")])])
     words = replace(figure_words(scene), share_axis=voice("group_share_axis"))
     shares = {arm: np.array([[pair[side] for pair in month.values()] for month in drawn]) for side, arm in enumerate(ARMS)}
     labels = [voice(place) for place in drawn[0]]
-    ticks = [month for month in lines.TABLE_MONTHS if month in months]
     figure = figures.draw_shares(shares, labels, months=months, ticks=ticks, words=words)
     described = " ".join(f"{table.caption}. {spoken(table)}" for table in tabled)
-    blocks: list[Block] = [Paragraph(voice("places_text")), picture("places", figure, voice("places"), described, voice("places_caption"))]
+    blocks: list[Block] = [Paragraph(text), picture("places", figure, voice("places"), described, voice("places_caption"))]
     return results("places", voice("places"), [*blocks, *(Rows(table) for table in tabled)], study, scene)
 
 
@@ -210,5 +217,14 @@ def _definitions(study: Study, journey: Journey, scene: Scene) -> Section:
     chosen = next(letter for letter, one in letters.items() if one.strong)
     rests = {letter: lines.rests_on(one.contrast, scene) for letter, one in letters.items() if one.contrast is not None}
     fewer = [voice("definition_rests", letter=letter, **scene.names(), **people) for letter, people in rests.items() if people is not None]
-    text = " ".join([voice("definitions_text", own=chosen), *fewer, *directions(letters, scene)])
+    text = " ".join([voice("definitions_text", own=chosen), *fewer, *_strict_beside_parts(study, found, scene), *directions(letters, scene)])
     return results("definitions", voice("definitions"), [Paragraph(text), *blocks], study, scene)
+
+
+def _strict_beside_parts(study: Study, found: Sequence[Line], scene: Scene) -> list[str]:
+    """Tell unsubsidised work by its own definition from the part of the difference by that name, where both stand on the page."""
+    strict = next((one for one in found if one.label == scene.voice("definition_strict")), None)
+    parts = lines.part_lines(study, scene) if lines.own_definition(scene) == "project" else {}
+    if strict is None or strict.shown is None or UNSUBSIDISED not in parts:
+        return []
+    return [scene.voice("strict_beside_parts", parts=scene.voice("parts"))]

@@ -39,6 +39,7 @@ from evaluation.reporting.states import (
     state_contrast,
 )
 from evaluation.reporting.tables import Table, contrast_cells, mean_cells, mean_row, ratio_cells
+from evaluation.reporting.wording import stepped_cells
 from evaluation.study import Study
 
 PLACES: Groups = {  # as many as can be told apart in one figure; whoever is in none of them is elsewhere
@@ -288,13 +289,13 @@ def totals_table(totals: Totals, scene: Scene) -> Table:
     """Show what two years come to per person: benefit days, months with social assistance and earnings."""
     voice, rows = scene.voice, []
     for name, contrast in released_totals(totals, scene).items():
-        decimals = 0 if totals.contrasts[name].difference.unit == "sek" else 1
         sides, gap = (contrast.treated.value, contrast.control.value), contrast.difference
         shown: tuple[str, ...] = (HIDDEN,) * 4
         if None not in (*sides, gap.value, gap.low, gap.high):
-            levels = [voice.number(cast("float", side), decimals) for side in sides]
-            ends = voice.range(cast("float", gap.low), cast("float", gap.high), decimals, signed=True)
-            shown = (*levels, voice.signed(cast("float", gap.value), decimals), ends)
+            treated, control, value, low, high = (cast("float", number) for number in (*sides, gap.value, gap.low, gap.high))
+            krona = totals.contrasts[name].difference.unit == "sek"
+            levels = (float(round(treated)), float(round(control))) if krona else (treated, control)  # nobody is paid in tenths
+            shown = stepped_cells(levels, value, (low, high), voice)
         rows.append((voice(f"total_{name}"), *shown, *people_cells(contrast, scene)))
     head = (voice("per_person"), scene.treated, scene.control, voice("difference"), voice("interval"), *people_head(scene))
     return Table(voice("totals_table"), head, tuple(rows))
@@ -310,8 +311,23 @@ def own_definition(scene: Scene) -> Definition:
 
 def definition_lines(study: Study, definition: Definition, others: Mapping[str, Effects | str], scene: Scene) -> list[Line]:
     """Give the difference at the primary horizon by each definition of success, the study's own among them."""
-    voice, horizon = scene.voice, scene.plan.primary_days
+    voice = scene.voice
     every: dict[str, Effects | str] = {definition: study.effects, **others}
+    passed = released_definitions(study, definition, others, scene)
+    found = []
+    for name in ("strict", "project", "studies", "independent"):
+        if name in every:
+            effects, shown = every[name], passed.get(name)
+            reason = voice("not_observed") if isinstance(effects, Effects) else voice("not_delivered", tables=_registers(effects, scene))
+            if name != definition and shown is not None and shown.people == (None, None):
+                shown, reason = None, voice("too_few")  # nothing is said of how many it rests on
+            found.append(line(voice(f"definition_{name}"), shown, scene, reason=reason, strong=name == definition))
+    return found
+
+
+def released_definitions(study: Study, definition: Definition, others: Mapping[str, Effects | str], scene: Scene) -> dict[str, ReleasedContrast]:
+    """Let the shares at the primary horizon through by each definition that is followed so long, the study's own among them."""
+    horizon, every = scene.plan.primary_days, {definition: study.effects, **others}
     reached = {name: effects for name, effects in every.items() if isinstance(effects, Effects) and horizon in effects.risk_difference}
     asked = {name: _at(effects, horizon) for name, effects in reached.items() if name != definition}
     standing: dict[str, Standing] = {}
@@ -319,16 +335,7 @@ def definition_lines(study: Study, definition: Definition, others: Mapping[str, 
         standing = {definition: Standing(scene.passed.effects[horizon], _at(study.effects, horizon))}
     within = within_definitions(definition, asked)
     passed = nested_shares(scene.telling, "definitions", asked, within, standing={**standing, **_first_exits(study, scene)})
-    passed |= {name: one.shown for name, one in standing.items()}
-    found = []
-    for name in ("strict", "project", "studies", "independent"):
-        if name in every:
-            effects, shown = every[name], passed.get(name)
-            reason = voice("not_observed") if isinstance(effects, Effects) else voice("not_delivered", tables=_registers(effects, scene))
-            if name in asked and shown is not None and shown.people == (None, None):
-                shown, reason = None, voice("too_few")  # nothing is said of how many it rests on
-            found.append(line(voice(f"definition_{name}"), shown, scene, reason=reason, strong=name == definition))
-    return found
+    return passed | {name: one.shown for name, one in standing.items()}
 
 
 def _first_exits(study: Study, scene: Scene) -> dict[str, Standing]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import math
 import platform
+import re
+from collections.abc import Mapping
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,6 +36,7 @@ from evaluation.release.design_numbers import (
 )
 from evaluation.release.held import step_through
 from evaluation.release.magnitudes import coarseness
+from evaluation.reporting import flow, tables
 from evaluation.reporting.blocks import Block, Items, Paragraph, Rows, Section
 from evaluation.reporting.disclosure import HIDDEN
 from evaluation.reporting.journey_tables import started_count
@@ -44,6 +48,9 @@ from evaluation.study import Design, Study
 SMALL_STEP = 0.005  # odds ratios nearer to 1, such as those of one day more, need more decimals to be told from it
 MONTHS_TERM = "log(1 + months since index date)"  # of the model of later starts
 MONTH = "month"  # the calendar months in the model of later starts: dozens, and of no interest one by one
+MARK_CHARACTERS = 16  # two tables in 10 to the 19th share so many; all 64 of dozens of tables might hold what looks like an identity number
+FEW_ROWS = 1000  # a person has hundreds of rows in no register, so that nobody moves a number of rows in steps of this
+DISPLACED = re.compile(r"undantr[äa]ng|displac", re.IGNORECASE)  # a plan that tells of displacement says more of it than holds for every study
 PACKAGES = ("numpy", "pandas", "scipy", "statsmodels", "scikit-learn", "lifelines", "matplotlib")
 
 
@@ -54,7 +61,9 @@ def limitations_section(design: Design, scene: Scene) -> Section:
     static = [voice("limit_static", **names), voice("limit_unseen", **names)]
     of_design = static if design.cohort.trial is None else [voice("limit_risk_sets")]
     offered = [voice("limit_offered")] if isinstance(design.plan, RegisterPlan) and not scene.from_offer else []
-    every = *own, *of_design, *offered, *_absent(design, scene), voice("limit_spillover")
+    told = any(DISPLACED.search(f"{text.sv} {text.en}") for text in design.plan.wording.limitations)
+    spillover = [] if told else [voice("limit_spillover")]
+    every = *own, *of_design, *offered, *_absent(design, scene), *spillover
     return Section("limitations", voice("limitations"), (Items(every),))
 
 
@@ -84,6 +93,8 @@ def method_section(study: Study | Design, scene: Scene) -> Section:
         blocks.append(Rows(weights_table(design, scene)))
     if scene.gate.threshold > 1:
         said = [voice("gate_rules", below=scene.gate.threshold - 1, base=scene.rules.base)]
+        nobody = scene.between(0, 0)
+        said += [voice("gate_nobody", nobody=nobody, most=scene.rules.base - 1)] if _stands_in_flow(nobody, design, scene) else []
         said += [voice("gate_ledger", threshold=voice.count(scene.gate.threshold))] if scene.telling.earlier else []
         blocks.append(Paragraph(" ".join(said)))
     if isinstance(plan, RegisterPlan):
@@ -94,6 +105,12 @@ def method_section(study: Study | Design, scene: Scene) -> Section:
         blocks += _later_starts(study, scene)
     blocks.append(Rows(_versions_table(design, scene)))
     return Section("method", voice("method"), tuple(blocks), "sources")
+
+
+def _stands_in_flow(cell: str, design: Design, scene: Scene) -> bool:
+    """Say whether a cell stands in the table of steps."""
+    table = flow.flow_table(design, scene) if isinstance(design.plan, RegisterPlan) else tables.flow_table(design, scene)
+    return scene.rules.base > 1 and any(cell in row for row in table.rows)
 
 
 def _comparison(design: Design, scene: Scene) -> str:
@@ -136,12 +153,12 @@ def _rules(design: Design, scene: Scene) -> str:
     if isinstance(spec, PairRules):
         if spec.caliper_sd is not None:
             said.append(voice("caliper", sd=voice.number(spec.caliper_sd, 2)))
-        listed = [voice("caliper_of", width=voice.number(width, 1), column=scene.column(name)) for name, width in spec.calipers.items()]
+        listed = [voice("caliper_of", width=voice.number(width, 1), column=scene.column_within(name)) for name, width in spec.calipers.items()]
         said += [voice("within_calipers", listed=voice.listing(listed))] if listed else []
     columns = strata_of(design.cohort, spec.exact)
-    said += [voice("exact", columns=voice.listing([scene.column(name) for name in columns]))] if columns else []
+    said += [voice("exact", columns=voice.listing([scene.column_within(name) for name in columns]))] if columns else []
     if isinstance(spec, PairRules) and spec.antiexact:
-        said.append(voice("antiexact", columns=voice.listing([scene.column(name) for name in spec.antiexact])))
+        said.append(voice("antiexact", columns=voice.listing([scene.column_within(name) for name in spec.antiexact])))
     if isinstance(spec, WeightingSpec) and spec.trim is not None:
         said.append(voice("within_scores", low=voice.number(spec.trim[0], 2), high=voice.number(spec.trim[1], 2)))
     if isinstance(spec, WeightingSpec) and spec.cap is not None:
@@ -160,8 +177,8 @@ def _risk_sets(design: Design, scene: Scene) -> list[Block]:
     began = voice("who_were_offered" if scene.from_offer else "who_started", **scene.names())
     text = voice(
         "method_risk_sets",
-        first=f"{spec.first_month:%Y-%m}",
-        last=f"{spec.last_month:%Y-%m}",
+        first=voice.month(spec.first_month),
+        last=voice.month(spec.last_month),
         began=began,
         bands=voice.listing(bands),
         units=voice.units(),
@@ -211,13 +228,36 @@ def _dropped(censoring: CensoringModel, scene: Scene) -> list[str]:
 def _versions_table(design: Design, scene: Scene) -> Table:
     voice, plan = scene.voice, design.plan
     rows = [(voice("data_source"), plan.source(voice.language))]
-    if isinstance(plan, TablePlan) and plan.data_file.is_file():
-        rows.append((voice("data_file"), hashlib.sha256(plan.data_file.read_bytes()).hexdigest()))
+    if isinstance(plan, TablePlan):
+        rows += [(voice("data_file"), mark) for mark in _file_mark(plan, scene)]
+    else:
+        rows += [_input_row(one, scene) for one in scene.inputs]
     rows.append((voice("data_rows" if design.cohort.trial is None else "cohort_rows"), scene.few_or(_rows(design, scene))))
     rows += [(voice("plan_file"), plan.sha256)] if plan.sha256 else []
+    if commit := scene.code.get("commit"):
+        rows.append((voice("code_commit"), voice("code_changed", commit=commit) if scene.code.get("dirty") else str(commit)))
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     rows.append((voice("toolkit"), f"malmokraften-evaluation {version('malmokraften-evaluation')}; Python {platform.python_version()}; {packages}"))
     return Table(voice("versions_caption"), (voice("item"), voice("version")), tuple(rows))
+
+
+def _file_mark(plan: TablePlan, scene: Scene) -> list[str]:
+    """Give the checksum of a study's one file, where it is there; it is not read again where the run has done so."""
+    known = [str(one["sha256"]) for one in scene.inputs if one["of"] == "file"]
+    return known or ([hashlib.sha256(plan.data_file.read_bytes()).hexdigest()] if plan.data_file.is_file() else [])
+
+
+def _input_row(one: Mapping[str, Any], scene: Scene) -> tuple[str, str]:
+    """Tell of a register: about how many rows, and the checksum; of a small one no checksum, for what few rows hold can be tried."""
+    voice, name, rows, mark = scene.voice, str(one["table"]), float(one["rows"]), str(one["sha256"])[:MARK_CHARACTERS]
+    title = load_contract().tables[name].titles[voice.language]
+    if scene.rules.exact:
+        return title, voice("table_mark", rows=voice.count(round(rows)), mark=mark)
+    if rows < FEW_ROWS:
+        return title, voice("table_small", rows=voice.count(FEW_ROWS))
+    step = max(float(FEW_ROWS), 10.0 ** (math.floor(math.log10(rows)) - 1))
+    told = step_through(f"input {name}, rows", rows, step, scene.telling)
+    return title, voice("table_mark", rows=voice("about", number=voice.count(round(told))), mark=mark)
 
 
 def _rows(design: Design, scene: Scene) -> float | None:

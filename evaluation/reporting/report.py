@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +15,9 @@ import jinja2
 import joblib
 
 from evaluation.analysis.outcomes import TimeUnit
+from evaluation.claims import find_claims
 from evaluation.design.designs import Designs
-from evaluation.errors import PdfError, PdfWarning
+from evaluation.errors import InputError, PdfError, PdfWarning, Problem
 from evaluation.plan_sections import Language
 from evaluation.reporting.blocks import Page, columns_of_words
 from evaluation.reporting.pdf import render_pdf
@@ -26,6 +29,7 @@ from evaluation.study import Design, Study
 from evaluation.whole import write_whole
 
 LONG_PAGE_CHARACTERS = 500_000  # such a page takes WeasyPrint longer than a second interpreter needs to start
+_UNREAD = re.compile(r"<(style|script|svg)\b.*?</\1>|<[^>]*>", re.DOTALL)  # a figure's words stand in the table beside it, or are the plan's
 
 
 def write_reports(
@@ -185,7 +189,7 @@ class Frame:
 
 
 def render_page(template: str, page: Page) -> str:
-    """Set a page on one of the templates, within the frame they share."""
+    """Set a page on one of the templates, within the frame they share; refuse one that says more than an evaluation can (`claims`)."""
     loader = jinja2.PackageLoader("evaluation.reporting")
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["columns_of_words"] = columns_of_words
@@ -193,7 +197,11 @@ def render_page(template: str, page: Page) -> str:
     script_hash = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     voice = Voice(page.language, TimeUnit.MONTH)
     frame = Frame(style, script, script_hash, voice("contents"), voice("sort_hint"))
-    return environment.get_template(template).render(page=page, frame=frame) + "\n"
+    text = environment.get_template(template).render(page=page, frame=frame) + "\n"
+    claims = find_claims(html.unescape(_UNREAD.sub(" ", text)), page.language)
+    if claims:
+        raise InputError([Problem("page", f"says more than an evaluation can ('{phrase}')", instead) for phrase, instead in claims])
+    return text
 
 
 def write_page(folder: str | Path, name: str, text: str) -> Path:

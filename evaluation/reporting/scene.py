@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar, cast
 from weakref import WeakKeyDictionary
 
@@ -57,6 +57,10 @@ class Scene:
         The threshold, for what is shown of the design and by pages within the house.
     released : ReleasedStudy or None
         What of the study has come through the gate; None where no study is told of.
+    inputs : tuple of mapping
+        The tables the study was made of, as `table_inputs` gives them; exact, and told through the gate.
+    code : mapping
+        Of which commit the code is, as `code_state` gives it.
     """
 
     plan: Plan
@@ -64,6 +68,8 @@ class Scene:
     schema: Schema
     gate: Gate
     released: ReleasedStudy | None = None
+    inputs: tuple[Mapping[str, Any], ...] = field(default=(), compare=False, repr=False)
+    code: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def passed(self) -> ReleasedStudy:
@@ -129,9 +135,16 @@ class Scene:
         """Give what to call a column."""
         return self.schema.title(name, self.voice.language)
 
+    def column_within(self, name: str) -> str:
+        """Give what to call a column within a sentence, without its capital; abbreviations and what begins with the programme's name keep theirs."""
+        title = self.column(name)
+        kept = title[1:2].isupper() or title.startswith(self.names()["programme"])
+        return title if kept else f"{title[:1].lower()}{title[1:]}"
+
     def breakdown(self, by: str) -> str:
         """Give what to call a breakdown or a crossing of several."""
-        return self.voice("crossed").join(self.column(name) for name in by.split(" x "))
+        first, *others = by.split(" x ")
+        return self.voice("crossed").join([self.column(first), *map(self.column_within, others)])
 
     def level(self, by: str, value: str) -> str:
         """Give what to call a level of a breakdown or crossing."""

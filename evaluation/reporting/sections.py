@@ -57,8 +57,8 @@ def compose_page(
         goals = [goals_section(study.goals, scene)] if study.goals is not None else []
         costs = [costs_section(study, design.plan.costs, scene)] if design.plan.costs is not None else []
         answer = answer_section(study, scene)
-        if design.verdict.passed:
-            answer = replace(answer, blocks=(*answer.blocks, glance(study, sensitivity, scene)))
+        lines = glance(study, sensitivity, scene)
+        answer = replace(answer, blocks=(*answer.blocks, lines)) if lines.items else answer
         sections = [answer, certainty, *goals, *sections, *_results(study, scene), probes, *costs]
     else:
         sections = [Section("answer", voice("not_opened"), (Paragraph(voice("not_opened_text"), "lead"),), "answer"), *sections]
@@ -153,7 +153,9 @@ def _what_happened(study: Study, scene: Scene) -> Section:
     if study.follow_up.reach is not None:
         blocks.append(Paragraph(voice("curves_reach", **names)))
     blocks.append(Rows(tables.effects_table(study, scene)))
-    blocks.append(Paragraph(voice("effects_note", **names)))
+    answer = tables.rounding_note([scene.passed.effects.get(scene.plan.primary_days)], scene)
+    apart = [] if answer or study.journey is not None else tables.rounding_note(scene.passed.effects.values(), scene)
+    blocks.append(Paragraph(" ".join([voice("effects_note", **names), *apart])))
     told = scene.passed.p_values
     if "log_rank" in told:
         blocks.append(Paragraph(voice("log_rank", **scene.names(), p=scene.p_value(told["log_rank"]))))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
+from evaluation.analysis.effects import Effects
 from evaluation.analysis.lost_contact import SHARES
 from evaluation.analysis.subgroups import holm
 from evaluation.release.magnitudes import coarseness, round_to
@@ -16,9 +17,10 @@ from evaluation.release.passage import p_value_through
 from evaluation.release.released import ReleasedNumber
 from evaluation.release.telling import Telling
 from evaluation.reporting import figures
-from evaluation.reporting.blocks import Block, Items, Paragraph, Rows, Section, Subheading, picture, results, spoken
+from evaluation.reporting.blocks import Block, Items, Paragraph, Rows, Section, Subheading, picture, results
+from evaluation.reporting.journey_tables import own_definition, released_definitions, released_horizons
 from evaluation.reporting.scene import Scene, figure_words
-from evaluation.reporting.tables import Table
+from evaluation.reporting.tables import Table, p_cell, p_note
 from evaluation.sensitivity.certainty import EXTREMES, FALSE_ALARM, grade_certainty
 from evaluation.sensitivity.other_outcomes import USUAL_SHARE
 from evaluation.sensitivity.rows import Row
@@ -28,7 +30,11 @@ from evaluation.study import Study
 TIPPING = ("lost_contact", "tipping")
 OF_DESIGN = ("detectable",)  # known before any outcome is, and told among the requirements too
 BOUND_PULL = 5.0  # over the people of the smaller arm: how far one of them moves an E-value, a factor in odds or a share of those lost, roughly
+SAME = 1e-9  # of a share: one number, added up in two ways
+PANDEMIC = "pandemi"  # the periods whose levels are before, during and after it
 TWO_SIDED = 1.96  # standard errors of an interval's half
+
+Elsewhere = Mapping[tuple[str, str], tuple[float, ReleasedNumber]]  # by probe and setting: the exact answer, and as it is told
 
 
 def sensitivity_section(study: Study, sensitivity: Sensitivity | None, scene: Scene) -> Section:
@@ -38,7 +44,7 @@ def sensitivity_section(study: Study, sensitivity: Sensitivity | None, scene: Sc
         return results("sensitivity", voice("sensitivity"), [Paragraph(voice("sensitivity_absent"))], study, scene)
     if _withheld(sensitivity, scene):
         return results("sensitivity", voice("sensitivity"), [Paragraph(voice("answer_hidden"))], study, scene)
-    sensitivity = through_gate(sensitivity, scene)
+    sensitivity = through_gate(sensitivity, scene, _told_elsewhere(study, scene))
     answers = [row for row in _shown(sensitivity, scene) if row.kind == "answer"]
     blocks: list[Block] = [Paragraph(sentence) for sentence in _sentences(sensitivity, answers, scene)]
     blocks += [*_answers(sensitivity, answers, scene), *_placebos(sensitivity, scene), *_tipping(sensitivity, scene), *_bounds(sensitivity, scene)]
@@ -61,11 +67,12 @@ def certainty_section(study: Study, sensitivity: Sensitivity | None, scene: Scen
     return Section("certainty", voice("certainty"), (lead, Items(reasons), Paragraph(voice("certainty_rules"))))
 
 
-def through_gate(sensitivity: Sensitivity, scene: Scene) -> Sensitivity:
+def through_gate(sensitivity: Sensitivity, scene: Scene, elsewhere: Elsewhere | None = None) -> Sensitivity:
     """Lay the answers around the study's answer as it was released, each as far from it as it lies from the exact one.
 
     Beside a rounded answer an exact one would undo the rounding, and two that differ by a person or two would tell of them: distances are rounded to
-    what the rounding base is of the smaller arm. How strong something unseen would have to be is rounded by how far one person moves it.
+    what the rounding base is of the smaller arm. How strong something unseen would have to be is rounded by how far one person moves it. An answer
+    that stands `elsewhere` on the page is told as it is there, and not at all where it is withheld there.
     """
     if scene.released is None or scene.rules.exact:
         return sensitivity
@@ -75,9 +82,14 @@ def through_gate(sensitivity: Sensitivity, scene: Scene) -> Sensitivity:
     telling = scene.telling
     bound_step = coarseness(BOUND_PULL / max(min(own.n_treated or 0, own.n_control or 0), 1), scene.rules)
 
+    known = elsewhere or {}
+
     def laid(row: Row) -> Row:
         if not row.ran or row.probe in OF_DESIGN:
             return row
+        exact, there = known.get((row.probe, row.setting), (math.nan, None))
+        if there is not None and abs(exact - row.value) < SAME:
+            return replace(row, value=_known(there.value), low=_known(there.low), high=_known(there.high))
         if row.kind == "bound":
             return _as_told(
                 replace(row, value=_rounded(row.value, bound_step), low=_rounded(row.low, bound_step)), telling.reach(bound_step), telling
@@ -89,7 +101,29 @@ def through_gate(sensitivity: Sensitivity, scene: Scene) -> Sensitivity:
         return _as_told(about_it, telling.few * step / scene.rules.base, telling)
 
     behind = {of: table.map(lambda share: _rounded(share, bound_step)) if of == TIPPING else table for of, table in sensitivity.tables.items()}
-    return Sensitivity(centre, arranged(centre, [laid(row) for row in sensitivity.rows]), behind, sensitivity.horizon_days)
+    withheld = {which for which, (_, there) in known.items() if there.value is None}
+    rows = [laid(row) for row in sensitivity.rows if (row.probe, row.setting) not in withheld]
+    return Sensitivity(centre, arranged(centre, rows), behind, sensitivity.horizon_days)
+
+
+def _told_elsewhere(study: Study, scene: Scene) -> Elsewhere:
+    """Give the answers that other sections tell too, by probe and setting: other definitions, never starting, and groups of a period."""
+    if scene.released is None:
+        return {}
+    horizon, found = scene.plan.primary_days, dict[tuple[str, str], tuple[float, ReleasedNumber]]()
+    for (column, level), effects in {**study.registered.effects, **study.exploratory.effects}.items():
+        if isinstance(effects, Effects) and horizon in effects.risk_difference:
+            found["period", f"{column}={level}"] = effects.risk_difference[horizon].value, scene.passed.groups[column, level].difference
+    if study.journey is None:
+        return found
+    own, others, never = own_definition(scene), study.journey.definitions, study.journey.per_protocol
+    shown = released_definitions(study, own, others, scene)
+    for name, other in others.items():
+        if name in shown and isinstance(other, Effects):
+            found["definition", name] = other.risk_difference[horizon].value, shown[name].difference
+    if horizon in never.risk_difference:
+        found["own_start", ""] = never.risk_difference[horizon].value, released_horizons(never, scene)[horizon].difference
+    return found
 
 
 def _as_told(row: Row, reach: float, telling: Telling) -> Row:
@@ -119,6 +153,8 @@ def label(row: Row, scene: Scene) -> str:
     voice, setting = scene.voice, row.setting
     if row.probe == BASELINE:
         return voice("sensitivity_baseline")
+    if row.probe == "period" and setting.startswith(f"{PANDEMIC}="):
+        return voice("probe_period_pandemi", level=scene.level(PANDEMIC, setting.partition("=")[2]))
     if voice.has(f"probe_{row.probe}_{setting}"):
         return voice(f"probe_{row.probe}_{setting}")
     return voice(f"probe_{row.probe}", setting=_setting(row, scene)) if setting else voice(f"probe_{row.probe}")
@@ -161,8 +197,8 @@ def _sentences(sensitivity: Sensitivity, answers: Sequence[Row], scene: Scene) -
         low, high = min(row.value for row in others), max(row.value for row in others)
         ends = {"low": voice.signed(100 * low), "high": voice.signed(100 * high)}
         turned = sum(row.value * own.value < 0 for row in others)
-        direction = voice("sensitivity_turned", n=turned) if turned else voice("sensitivity_same_side")
-        said.append(f"{voice('sensitivity_range', d=voice.signed(100 * own.value), n=len(others), **ends)} {direction}")
+        direction = voice("sensitivity_turned", count=turned) if turned else voice("sensitivity_same_side")
+        said.append(f"{voice('sensitivity_range', d=voice.signed(100 * own.value), count=len(others), **ends)} {direction}")
     said += [*_tipping_sentence(sensitivity, scene)]
     gammas = [row.value for row in sensitivity.of("rosenbaum") if row.ran and row.setting == "horizon"]
     said += [voice("sensitivity_gamma", gamma=voice.number(gamma, 2)) for gamma in gammas if gamma > 1]
@@ -204,8 +240,9 @@ def _placebos(sensitivity: Sensitivity, scene: Scene) -> list[Block]:
     lit = int((holm(np.array([row.p_value for row in rows])) < FALSE_ALARM).sum())
     said = voice("placebos_lit" if lit else "placebos_clean", n=len(rows), lit=lit)
     cells = tuple(
-        (label(row, scene), _points(row, scene), _range(row, scene), scene.p_number(_p_value(row, sensitivity.baseline, scene))) for row in rows
+        (label(row, scene), _points(row, scene), _range(row, scene), p_cell(_p_value(row, sensitivity.baseline, scene), scene)) for row in rows
     )
+    said = " ".join([said, *p_note(scene)])
     table = Table(voice("placebos_table"), (voice("bounds_way"), voice("difference"), voice("interval"), voice("p_value")), cells)
     return [Subheading(voice("placebos")), Paragraph(said), Rows(table)]
 
@@ -227,7 +264,7 @@ def _tipping(sensitivity: Sensitivity, scene: Scene) -> list[Block]:
     drawn = figures.draw_tipping(line, usual=USUAL_SHARE, sides=sides, names=(*axes, voice("tipping_mark")), words=figure_words(scene))
     shares = line[line["treated_share"].isin(SHARES)]
     table = _tipping_table(shares, scene)
-    return [picture("tipping", drawn, voice("tipping_title"), spoken(table), voice("tipping_caption")), Rows(table)]
+    return [picture("tipping", drawn, voice("tipping_title"), _tipping_spoken(shares, scene), voice("tipping_caption")), Rows(table)]
 
 
 def _tipping_table(shares: pd.DataFrame, scene: Scene) -> Table:
@@ -241,6 +278,21 @@ def _tipping_table(shares: pd.DataFrame, scene: Scene) -> Table:
     )
     head = (voice("tipping_head", **names), voice("tipping_zero"), voice("tipping_uncertain"))
     return Table(voice("tipping_table", **names), head, rows)
+
+
+def _tipping_spoken(shares: pd.DataFrame, scene: Scene) -> str:
+    """Read the table out in sentences, for those who do not see the figure."""
+    voice = scene.voice
+
+    def at(share: float) -> str:
+        return voice("tipping_none") if math.isnan(share) else voice("tipping_at", share=voice.percent_sign(share))
+
+    def since(share: float) -> str:
+        return voice("tipping_none") if math.isnan(share) else voice("tipping_from", share=voice.percent_sign(share))
+
+    columns = (shares[name].tolist() for name in ("treated_share", "control_share", "control_low"))
+    rows = zip(*columns, strict=True)
+    return " ".join(voice("tipping_spoken", at=voice.percent_sign(own), zero=at(zero), uncertain=since(low)) for own, zero, low in rows)
 
 
 def _bounds(sensitivity: Sensitivity, scene: Scene) -> list[Block]:
@@ -262,8 +314,8 @@ def _drawn(row: Row, scene: Scene) -> figures.ProbeRow:
 
 
 def _points(row: Row, scene: Scene) -> str:
-    return scene.voice.signed(100 * row.value)
+    return scene.points(row)
 
 
 def _range(row: Row, scene: Scene) -> str:
-    return scene.voice.range(100 * row.low, 100 * row.high, signed=True)
+    return scene.point_range(row)

@@ -29,7 +29,8 @@ def subgroup_section(study: Study, scene: Scene) -> Section:
         blocks = [block for number, by in enumerate(breakdowns, start=1) for block in _breakdown(number, by, rows, study, scene)]
     tests = tables.interaction_table(study, scene)
     blocks += [Rows(tests)] if tests.rows else []
-    return results("subgroups", voice("subgroups"), [*blocks, Paragraph(voice("registered_text"))], study, scene)
+    text = " ".join([*(tables.p_note(scene) if tests.rows else []), voice("registered_text")])
+    return results("subgroups", voice("subgroups"), [*blocks, Paragraph(text)], study, scene)
 
 
 def _breakdown(number: int, by: str, rows: Sequence[SubgroupRow], study: Study, scene: Scene) -> Iterator[Block]:
@@ -48,7 +49,19 @@ def _forest(name: str, rows: Sequence[SubgroupRow], by: str | None, scene: Scene
     caption = voice("forest_caption", success=scene.names()["success"], horizon=voice.span(days))
     title = voice("subgroups") if by is None else by
     figure = figures.draw_forest([overall, *drawn], words=figure_words(scene))
-    return [picture(name, figure, title, spoken(table), caption if by is None else f"{by}. {caption}"), Rows(table)]
+    several = [Paragraph(voice("same_person_groups"))] if _in_several_groups(rows, whole.people, scene) else []
+    return [picture(name, figure, title, spoken(table), caption if by is None else f"{by}. {caption}"), Rows(table), *several]
+
+
+def _in_several_groups(rows: Sequence[SubgroupRow], people: tuple[int | None, int | None], scene: Scene) -> bool:
+    """Say whether the groups of a breakdown, as shown, have more people together than are compared, by more than rounding brings about."""
+    for by in dict.fromkeys(row.by for row in rows):
+        groups = [row for row in rows if row.by == by and row.kind != "difference"]
+        for counts, among in zip(([row.treated for row in groups], [row.control for row in groups]), people, strict=True):
+            rounding = (len(groups) + 1) * (scene.rules.base - 1)
+            if among is not None and sum(count or 0 for count in counts) > among + rounding:
+                return True
+    return False
 
 
 def _gap_sentences(study: Study, scene: Scene, only: str | None = None) -> list[Block]:
@@ -77,13 +90,6 @@ def _gap_sentences(study: Study, scene: Scene, only: str | None = None) -> list[
         values = {"d": scene.points(gap), "range": scene.point_range(gap), "most": scene.farthest_point(gap)}
         sentences.append(Paragraph(voice(kind, by=name, **values)))
     return sentences
-
-
-def gap_sentences(study: Study, scene: Scene, most: int) -> list[str]:
-    """Say how the effect differs between the groups decided beforehand: the first so many breakdowns of a single column."""
-    single = [by for by in dict.fromkeys(by for by, *_ in study.registered.differences) if " x " not in by]
-    told = [block for by in single[:most] for block in _gap_sentences(study, scene, scene.breakdown(by))]
-    return [block.text for block in told if isinstance(block, Paragraph)]
 
 
 def forest_row(kind: tables.RowKind, label: str, number: ReleasedNumber | None, reason: str, scene: Scene) -> figures.ForestRow:

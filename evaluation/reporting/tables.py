@@ -5,7 +5,7 @@ Every table has a caption, one header row and a first column that names its rows
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
@@ -25,9 +25,10 @@ from evaluation.reporting.disclosure import HIDDEN
 from evaluation.reporting.overlap import OverlapBins, released_overlap
 from evaluation.reporting.scene import Scene, once
 from evaluation.reporting.states import released_states
-from evaluation.reporting.wording import check_cells, check_sentence, sentence_case
+from evaluation.reporting.wording import check_cells, check_sentence, sentence_case, stepped_cells
 from evaluation.study import Design, Study
 
+STEPPED_P = 2  # decimals of a p-value: its statistic is told in tenths, or coarser, and the third would say what it does not know
 RowKind = Literal["overall", "group", "difference", "part", "empty"]
 
 
@@ -158,9 +159,11 @@ def effects_table(study: Study, scene: Scene) -> Table:
         found = scene.passed.effects.get(horizon)
         rows.append((name, *(beyond(scene) if found is None else contrast_cells(found, scene))))
     rows.append((mean_row(scene), *mean_cells(scene.passed.mean, scene)))
-    for key, name in (("ratio_row", "hazard_ratio"), ("adjusted_row", "adjusted")):
-        absent = voice("not_estimable" if effects.hazard_ratio is None else "not_computed"), ""
-        rows.append((voice(key), "", "", *(ratio_cells(scene.passed.ratios[name], scene) if name in scene.passed.ratios else absent)))
+    ratios = scene.passed.ratios
+    alone = ratio_cells(ratios["hazard_ratio"], scene) if "hazard_ratio" in ratios else (voice("not_estimable"), "")
+    rows.append((voice("ratio_row"), "", "", *alone))
+    if "adjusted" in ratios:  # of what nobody asked for there is nothing to say
+        rows.append((voice("adjusted_row"), "", "", *ratio_cells(ratios["adjusted"], scene)))
     names = scene.names()
     caption = sentence_case(
         voice("effects_caption", treated=names["treated"], control=names["control"], level=voice.number(100 * effects.spec.level, 0))
@@ -194,8 +197,32 @@ def mean_cells(found: ReleasedContrast | None, scene: Scene) -> tuple[str, str, 
     sides, gap, fine = (found.treated.value, found.control.value), found.difference, scene.voice.fine()
     if None in sides or gap.value is None or gap.low is None or gap.high is None:
         return HIDDEN, HIDDEN, HIDDEN, HIDDEN
-    days, (treated, control) = fine.unit.days, (fine.amount(side or 0.0) for side in sides)
-    return treated, control, fine.signed(gap.value / days), fine.range(gap.low / days, gap.high / days, signed=True)
+    days = fine.unit.days
+    levels, ends = tuple((side or 0.0) / days for side in sides), (gap.low / days, gap.high / days)
+    return stepped_cells((levels[0], levels[1]), gap.value / days, (ends[0], ends[1]), fine)
+
+
+def p_cell(number: ReleasedNumber, scene: Scene) -> str:
+    """Write a p-value that has come through the gate, with no more decimals than its steps carry."""
+    return HIDDEN if number.value is None else scene.voice.p_number(number.value, 3 if scene.rules.exact else STEPPED_P)
+
+
+def p_note(scene: Scene) -> list[str]:
+    """Say why p-values in a table may be alike, where they are rounded."""
+    return [] if scene.rules.exact else [scene.voice("p_rounded")]
+
+
+def rounding_note(found: Iterable[ReleasedContrast | None], scene: Scene) -> list[str]:
+    """Say that differences are taken before rounding, where two shares on the page do not give the one beside them."""
+    return [scene.voice("rounded_apart")] if any(one is not None and _apart(one) for one in found) else []
+
+
+def _apart(one: ReleasedContrast) -> bool:
+    sides, gap = (one.treated.value, one.control.value), one.difference.value
+    if None in sides or gap is None:
+        return False
+    treated, control = (round(100 * (side or 0.0), 1) for side in sides)
+    return abs(treated - control - round(100 * gap, 1)) > 0.05  # half of the decimal that is shown
 
 
 def ratio_cells(found: ReleasedNumber, scene: Scene) -> tuple[str, str]:
@@ -278,7 +305,7 @@ def interaction_table(study: Study, scene: Scene) -> Table:
             if not _all_shown(found, row["by"], scene):
                 continue
             name = scene.breakdown(row["by"])
-            alone, together = (scene.p_number(number) for number in scene.passed.tests[row["by"], measure])
+            alone, together = (p_cell(number, scene) for number in scene.passed.tests[row["by"], measure])
             rows.append((voice("exploratory", by=name) if explored else name, alone, "–" if explored else together))
     return Table(voice("interaction_caption"), (voice("breakdown"), voice("p_value"), voice("p_holm")), tuple(rows))
 

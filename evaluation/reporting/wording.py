@@ -28,6 +28,8 @@ from evaluation.plan_sections import Language
 
 MINUS = "−"
 SMALLEST_P = 0.001
+SURE_P = 0.05  # on which side of it a p-value lies is what it is read for
+WHOLE = 1e-6  # what adding up leaves of a whole number
 ROUNDING = 1e-9  # percentage points: what is nearer to zero was zero before it was added up
 THIN_SPACE = "\u202f"
 PLAIN_DECIMALS = range(3, 6)  # of a check that is no share: the fewest that tell its value from its limit
@@ -68,8 +70,9 @@ class Voice:
     unit: TimeUnit
 
     def __call__(self, key: str, **values: object) -> str:
-        """Give a message with its values filled in."""
-        text = _MESSAGES[key][self.language]
+        """Give a message with its values filled in; of a `count` of one, the message for one where there is such."""
+        one = f"{key}_one"
+        text = _MESSAGES[one if values.get("count") == 1 and one in _MESSAGES else key][self.language]
         return text.format(**values) if values else text
 
     def has(self, key: str) -> bool:
@@ -131,9 +134,13 @@ class Voice:
         number = self.p_number(p)
         return f"p {number}" if number.startswith("<") else f"p = {number}"
 
-    def p_number(self, p: float) -> str:
-        """Write a p-value, never as zero."""
-        return f"< {self.number(SMALLEST_P, 3)}" if p < SMALLEST_P else self.number(p, 3)
+    def p_number(self, p: float, decimals: int = 3) -> str:
+        """Write a p-value, never as zero, and one below 5 per cent never as 5 per cent."""
+        smallest = next((limit for limit in (SMALLEST_P, 10.0**-decimals) if p < limit), None)
+        if smallest is not None:
+            return f"< {self.number(smallest, 3 if smallest == SMALLEST_P else decimals)}"
+        reached = p < SURE_P and round(p, decimals) >= SURE_P
+        return self.number(p, 3 if reached else decimals)
 
     def units(self) -> str:
         """Give the study's unit of time in the plural."""
@@ -177,6 +184,32 @@ class Voice:
     def amount(self, days: float) -> str:
         """Write a time as a number in the study's unit."""
         return self.number(days / self.unit.days)
+
+
+def stepped_cells(levels: tuple[float, float], gap: float, ends: tuple[float, float], voice: Voice) -> tuple[str, str, str, str]:
+    """Write two means, their difference and its interval: without decimals where they were rounded to whole numbers.
+
+    Parameters
+    ----------
+    levels : (float, float)
+        In the unit they are told in.
+    gap : float
+    ends : (float, float)
+    voice : Voice
+
+    Returns
+    -------
+    (str, str, str, str)
+        An end that whole numbers would write as zero keeps its decimal, for on which side of zero it lies is read from it.
+    """
+    decimals = 0 if all(_is_whole(level) for level in levels) else 1
+    fine = 0 if decimals == 0 and all(round(end) != 0 or _is_whole(end) for end in ends) else 1
+    treated, control = (voice.number(level, decimals) for level in levels)
+    return treated, control, voice.signed(gap, decimals), voice.range(*ends, fine, signed=True)
+
+
+def _is_whole(value: float) -> bool:
+    return abs(value - round(value)) < WHOLE
 
 
 def _decimals(estimate: Estimate) -> int:
