@@ -18,7 +18,7 @@ import json
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -36,7 +36,7 @@ from evaluation.release.study_counts import study_counts
 from evaluation.reporting.blocks import Page, Picture
 from evaluation.reporting.exchange import Output, beside, exchange, write_output
 from evaluation.reporting.figures.png import png_bytes
-from evaluation.reporting.manifest import run_manifest, table_inputs
+from evaluation.reporting.manifest import ROOT, code_state, run_manifest, table_inputs
 from evaluation.reporting.report import begin_printing, render_page
 from evaluation.reporting.results import results_schema, results_text, study_results
 from evaluation.reporting.scene import Scene, ledger_of, numbers_of, passage_of, populations, scene_of
@@ -119,7 +119,8 @@ def write_bundle(
         If this machine cannot make the PDF: the rest is written, and the message says what to install.
     """
     started, took = time.perf_counter(), dict(wall_seconds or {})
-    scenes = {language: scene_of(study, language, release) for language in languages}
+    inputs, code = [] if source is None else table_inputs(source, study.design.plan), code_state(ROOT)
+    scenes = {language: replace(scene_of(study, language, release), inputs=tuple(inputs), code=code) for language in languages}
     rules = next(iter(scenes.values())).rules
     passage, linked = passage_of(study, rules)[1], len(languages) > 1
     pages = {
@@ -146,7 +147,6 @@ def write_bundle(
             write_output(new, output)
         problems = check_release(new / RELEASE, rules)
         took["writing and checking"] = time.perf_counter() - started - sum(took[name] for name in ("compose", "pages", "tables and figures"))
-        inputs = [] if source is None else table_inputs(source, study.design.plan)
         manifest = run_manifest(study.design, passage, outputs, inputs=inputs, notes=notes, problems=problems, wall_seconds=took)
         write_output(
             new,

@@ -164,7 +164,7 @@ def _setting(row: Row, scene: Scene) -> str:
     voice, setting = scene.voice, row.setting
     if row.probe == "period":
         column, _, level = setting.partition("=")
-        return f"{scene.column(column).lower()}: {scene.level(column, level)}"
+        return f"{scene.column_within(column)}: {scene.level(column, level)}"
     if row.probe in ("lost_contact", "tipping"):
         return voice.percent_sign(float(setting))
     if row.probe == "definition":
