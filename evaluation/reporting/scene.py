@@ -205,13 +205,14 @@ class Scene:
         """Write a share's interval in per cent."""
         return self.voice.share_range(_told(number))
 
-    def p_number(self, number: ReleasedNumber) -> str:
-        """Write a p-value that has come through the gate."""
-        return HIDDEN if number.value is None else self.voice.p_number(number.value)
-
     def p_value(self, number: ReleasedNumber) -> str:
         """Write a p-value that has come through the gate as it stands in a sentence."""
-        return HIDDEN if number.value is None else self.voice.p_value(number.value)
+        return HIDDEN if number.value is None else self.voice.p_value(number.value, self.p_decimals)
+
+    @property
+    def p_decimals(self) -> int:
+        """Give the decimals of a p-value: its statistic is told in tenths, or coarser, and the third would say what it does not know."""
+        return 3 if self.rules.exact else 2
 
     def points(self, number: Interval) -> str:
         """Write a difference of shares in percentage points."""

@@ -28,7 +28,6 @@ from evaluation.reporting.states import released_states
 from evaluation.reporting.wording import check_cells, check_sentence, sentence_case, stepped_cells
 from evaluation.study import Design, Study
 
-STEPPED_P = 2  # decimals of a p-value: its statistic is told in tenths, or coarser, and the third would say what it does not know
 RowKind = Literal["overall", "group", "difference", "part", "empty"]
 
 
@@ -204,7 +203,7 @@ def mean_cells(found: ReleasedContrast | None, scene: Scene) -> tuple[str, str, 
 
 def p_cell(number: ReleasedNumber, scene: Scene) -> str:
     """Write a p-value that has come through the gate, with no more decimals than its steps carry."""
-    return HIDDEN if number.value is None else scene.voice.p_number(number.value, 3 if scene.rules.exact else STEPPED_P)
+    return HIDDEN if number.value is None else scene.voice.p_number(number.value, scene.p_decimals)
 
 
 def p_note(scene: Scene) -> list[str]:

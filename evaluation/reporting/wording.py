@@ -129,9 +129,9 @@ class Voice:
         """Write a difference of shares in percentage points."""
         return self.signed(100 * estimate.value)
 
-    def p_value(self, p: float) -> str:
+    def p_value(self, p: float, decimals: int = 3) -> str:
         """Write a p-value in a sentence."""
-        number = self.p_number(p)
+        number = self.p_number(p, decimals)
         return f"p {number}" if number.startswith("<") else f"p = {number}"
 
     def p_number(self, p: float, decimals: int = 3) -> str:
