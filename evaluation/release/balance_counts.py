@@ -8,13 +8,15 @@ it is a share of. Means and standardised differences are rounded by how far one 
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from evaluation.analysis.curves import ARMS
+from evaluation.design.cohort import Floats
+from evaluation.design.comparison import Comparison
 from evaluation.release.contrasts import whole_numbers
 from evaluation.release.counts import Counts
 from evaluation.release.held import Held, step_through
@@ -77,14 +79,32 @@ def mean_step(design: Design, variable: str, rules: ReleaseRules) -> float | Non
     covariates, comparison = design.cohort.covariates, design.comparison
     if variable not in covariates or not np.issubdtype(covariates[variable].to_numpy().dtype, np.number):
         return None
-    values, weights = np.nan_to_num(covariates[variable].to_numpy(dtype=np.float64)), comparison.weights
-    pulls = []
+    return coarseness(farthest_move(covariates[variable].to_numpy(dtype=np.float64), comparison, lambda away, _: away), rules)
+
+
+def farthest_move(values: Floats, comparison: Comparison, moved: Callable[[Floats, Floats], Floats]) -> float:
+    """Give how far one person moves a number made of a characteristic, in the arm where it is moved farthest.
+
+    Parameters
+    ----------
+    values : ndarray of float, shape (n,)
+        The characteristic, row by row.
+    comparison : Comparison
+        Of the same rows.
+    moved : callable
+        Of how far each row lies from its arm's mean, and of its share of the arm's weight: how far it moves the number, but for that share.
+
+    Returns
+    -------
+    float
+    """
+    known, pulls = np.nan_to_num(values), [0.0]
     for arm in (comparison.treated, ~comparison.treated):
-        inside = arm & (weights > 0)
-        share = weights[inside] / weights[inside].sum()
-        away = share * (values[inside] - share @ values[inside])
-        pulls.append(float(np.abs(np.bincount(comparison.person_code[inside], weights=away)).max(initial=0.0)))
-    return coarseness(max(pulls), rules)
+        inside = arm & (comparison.weights > 0)
+        share = comparison.weights[inside] / comparison.weights[inside].sum()
+        moves = share * moved(known[inside] - share @ known[inside], share)
+        pulls.append(float(np.abs(np.bincount(comparison.person_code[inside], weights=moves)).max(initial=0.0)))
+    return max(pulls)
 
 
 def difference_step(row: Mapping[Hashable, Any], design: Design, rules: ReleaseRules) -> float:

@@ -228,10 +228,13 @@ def _beside(counts: Ints, before: Sequence[Mapping[int, int | None]], rules: Rel
         return [count_beside(count, rules, _at(month, before)) for month, count in enumerate(held.tolist())]
 
     held = hold_small_steps(counts, rules, fixed)
-    kept = {month: count for month, count in enumerate(told(held)) if count is not None and count != held[month]}
+    beside = told(held)
+    if beside == held.tolist():
+        return held
+    kept = {month: count for month, count in enumerate(beside) if count is not None and count != held[month]}
     last = {month: count for month, count in (before[-1] if before else {}).items() if count is not None and month < len(counts)}
     near = all(abs(count - int(counts[month])) <= 2 * rules.base or count == 0 for month, count in last.items())
-    for tried in ({}, kept, last if near else {}):
+    for tried in (kept, last if near else {}):
         held = hold_small_steps(counts, rules, {**tried, **fixed})
         if told(held) == held.tolist():
             return held

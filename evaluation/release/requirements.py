@@ -17,9 +17,10 @@ from dataclasses import replace
 import numpy as np
 
 from evaluation.analysis.curves import ARMS
+from evaluation.design.cohort import Floats
 from evaluation.design.comparison import Comparison
 from evaluation.design.verdict import Check
-from evaluation.release.balance_counts import FARTHEST, released_differences, worst_step_in_groups
+from evaluation.release.balance_counts import FARTHEST, farthest_move, released_differences, worst_step_in_groups
 from evaluation.release.design_numbers import effective_through, people_step
 from evaluation.release.held import Held, step_through
 from evaluation.release.magnitudes import coarseness
@@ -134,16 +135,14 @@ def variance_ratio_step(design: Design, worst: float, rules: ReleaseRules) -> fl
     """
     ratios = np.log(design.balance.table["variance_ratio"].to_numpy(dtype=np.float64))
     name = str(design.balance.table["variable"].iloc[int(np.nanargmax(np.abs(ratios)))])
-    values, comparison = np.nan_to_num(design.cohort.covariates[name].to_numpy(dtype=np.float64)), design.comparison
-    pulls = [0.0]
-    for arm in (comparison.treated, ~comparison.treated):
-        inside = arm & (comparison.weights > 0)
-        share = comparison.weights[inside] / comparison.weights[inside].sum()
-        away = (values[inside] - share @ values[inside]) ** 2
-        spread = share @ away
-        if spread > 0:
-            pulls.append(float(np.abs(np.bincount(comparison.person_code[inside], share * (away / spread - 1))).max()))
-    return coarseness(worst * max(pulls), rules)
+    values = design.cohort.covariates[name].to_numpy(dtype=np.float64)
+    return coarseness(worst * farthest_move(values, design.comparison, _moves_of_variance), rules)
+
+
+def _moves_of_variance(away: Floats, share: Floats) -> Floats:
+    """Give how far each row moves the logarithm of its arm's variance; nowhere where there is none."""
+    spread = share @ away**2
+    return away**2 / spread - 1 if spread > 0 else np.zeros(len(away))
 
 
 def worst_step(comparison: Comparison, rules: ReleaseRules) -> float:

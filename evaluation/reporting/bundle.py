@@ -147,7 +147,7 @@ def write_bundle(
             write_output(new, output)
         problems = check_release(new / RELEASE, rules)
         took["writing and checking"] = time.perf_counter() - started - sum(took[name] for name in ("compose", "pages", "tables and figures"))
-        manifest = run_manifest(study.design, passage, outputs, inputs=inputs, notes=notes, problems=problems, wall_seconds=took)
+        manifest = run_manifest(study.design, passage, outputs, code=code, inputs=inputs, notes=notes, problems=problems, wall_seconds=took)
         write_output(
             new,
             Output(MANIFEST, "of what, with what and when", (json.dumps(manifest, ensure_ascii=False, indent=2, allow_nan=False) + "\n").encode()),

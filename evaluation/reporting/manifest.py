@@ -45,6 +45,7 @@ def run_manifest(
     passage: Passage,
     outputs: Sequence[Output],
     *,
+    code: Json,
     inputs: Sequence[Json] = (),
     notes: Sequence[str] = (),
     problems: Sequence[Problem] = (),
@@ -58,6 +59,8 @@ def run_manifest(
     passage : Passage
         What came through the gate, and what did not.
     outputs : sequence of Output
+    code : dict
+        As `code_state` gives it.
     inputs : sequence of dict
         As `table_inputs` gives them.
     notes : sequence of str
@@ -80,7 +83,7 @@ def run_manifest(
         "time_utc": now.isoformat(timespec="seconds"),
         "study": plan.name,
         "synthetic": design.synthetic,
-        "code": code_state(ROOT),
+        "code": code,
         "versions": {"python": platform.python_version(), "system": platform.system(), **package_versions()},
         "lock_sha256": _checksum(ROOT / "requirements.lock"),
         "plan": {"sha256": plan.sha256 or None, "text": plan_text(plan)},

@@ -176,10 +176,6 @@ class Scene:
         """Say whether means, ratios and tests of these effects would tell of few people, with or without success, in either group."""
         return any(tells_of_few(effects, self.rules) for effects in found)
 
-    def people(self, name: str, count: int) -> str:
-        """Write a count of people that is part of no table of counts, as it is told under a name that is the same in every release."""
-        return self.few_or(self.telling.count(name, count))
-
     def few_or(self, count: float | None) -> str:
         """Write a count that has come through the gate, or an effective number; of what is below the threshold, that it is."""
         return f"<{self.gate.threshold}" if count is None or count < self.gate.threshold else self.voice.count(round(count))
